@@ -1,0 +1,29 @@
+/* sched.h - run queues, wake-up, preemption (2.5), messages between pCPUs. */
+#ifndef PYEMU_HOST_SCHED_H
+#define PYEMU_HOST_SCHED_H
+
+#include "state/state.h"
+
+/* Thread t becomes runnable on p's queue; may ask for a reschedule. */
+void sched_enqueue(struct pyemu_machine *m, struct pcpu *p, uint32_t t, bool wakeup);
+
+/* Picks the next thread; PYEMU_NONE = idle. The previous one must be off. */
+uint32_t sched_pick(struct pyemu_machine *m, struct pcpu *p);
+
+/* Charges the current thread's run time to its vruntime. */
+void sched_account(struct pyemu_machine *m, struct pcpu *p);
+
+/* The 4 ms tick's preemption rule (2.5). */
+void sched_tick(struct pyemu_machine *m, struct pcpu *p);
+
+/* Wakes thread t from pCPU p: here, or by message to its own pCPU. */
+void sched_wake(struct pyemu_machine *m, struct pcpu *p, uint32_t t);
+
+/* Message to another pCPU, at least the least latency away. */
+void msg_send(struct pyemu_machine *m, const struct pcpu *from, uint32_t to,
+              const struct message *msg);
+
+/* The current thread stops being current; queued again if still runnable. */
+void sched_thread_off(struct pyemu_machine *m, struct pcpu *p, uint32_t state);
+
+#endif

@@ -1,0 +1,44 @@
+/* softtimer.c - per-pCPU heap of hrtimers; the tick stands beside it. */
+#include "host/softtimer.h"
+
+void soft_arm(struct pyemu_machine *m, struct pcpu *p, uint32_t node, uint64_t at_cyc)
+{
+    (void)soft_cancel(m, node);
+    heap_push(m->timer_nodes, &p->timers, node, at_cyc);
+    m->timer_nodes[node].queued = 1 + pcpu_idx(m, p); /* where it is armed */
+    p->horizon_cyc = min_u64(p->horizon_cyc, at_cyc);
+}
+
+bool soft_cancel(struct pyemu_machine *m, uint32_t node)
+{
+    const uint32_t where = m->timer_nodes[node].queued;
+
+    if (where == 0)
+        return false;
+    heap_remove(m->timer_nodes, &m->pcpus[where - 1].timers, node);
+    return true;
+}
+
+static bool tick_runs(const struct pyemu_machine *m, const struct pcpu *p)
+{
+    return m->s->cfg.tick_cyc != 0 &&
+           (p->cur != PYEMU_NONE || m->s->cfg.nohz_idle == 0);
+}
+
+bool host_timer_due(const struct pyemu_machine *m, const struct pcpu *p)
+{
+    if (p->timers != PYEMU_NONE && m->timer_nodes[p->timers].key <= p->now_cyc)
+        return true;
+    return tick_runs(m, p) && p->next_tick_cyc <= p->now_cyc;
+}
+
+uint64_t host_timer_next(const struct pyemu_machine *m, const struct pcpu *p)
+{
+    uint64_t next = PYEMU_NEVER;
+
+    if (p->timers != PYEMU_NONE)
+        next = m->timer_nodes[p->timers].key;
+    if (tick_runs(m, p))
+        next = min_u64(next, p->next_tick_cyc);
+    return next;
+}

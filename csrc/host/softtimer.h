@@ -1,0 +1,35 @@
+/* softtimer.h - hrtimers of a pCPU: background, emulated physical, task wake. */
+#ifndef PYEMU_HOST_SOFTTIMER_H
+#define PYEMU_HOST_SOFTTIMER_H
+
+#include "state/state.h"
+
+static inline uint32_t soft_node(const struct pyemu_machine *m, const struct vcpu *v,
+                                 uint32_t t)
+{
+    return 2U * vcpu_idx(m, v) + (t == TIMER_V ? 0U : 1U);
+}
+
+static inline uint32_t task_node(const struct pyemu_machine *m, uint32_t task)
+{
+    return 2U * m->s->cfg.n_vcpus + task;
+}
+
+/* Arms (or moves) the timer on this pCPU. */
+void soft_arm(struct pyemu_machine *m, struct pcpu *p, uint32_t node, uint64_t at_cyc);
+
+/* true if it was armed. */
+bool soft_cancel(struct pyemu_machine *m, uint32_t node);
+
+static inline bool soft_armed(const struct pyemu_machine *m, uint32_t node)
+{
+    return m->timer_nodes[node].queued != 0;
+}
+
+/* Is the host's own timer interrupt due: an hrtimer or the tick? */
+bool host_timer_due(const struct pyemu_machine *m, const struct pcpu *p);
+
+/* Earliest host timer deadline after now; PYEMU_NEVER if none. */
+uint64_t host_timer_next(const struct pyemu_machine *m, const struct pcpu *p);
+
+#endif

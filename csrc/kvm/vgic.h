@@ -1,0 +1,47 @@
+/*
+ * vgic.h - KVM's software model of the interrupt controller (2.4): stored
+ * facts per interrupt, ap_list, oracle, queue, flush (populate), sync (fold,
+ * prune). Works on one pCPU's vCPU; crossing pCPUs is host/ipi.h's.
+ */
+#ifndef PYEMU_KVM_VGIC_H
+#define PYEMU_KVM_VGIC_H
+
+#include "state/state.h"
+
+/* The one place that derives pending: edge: latch; level: latch or line. */
+static inline bool irq_is_pending(const struct vgic_irq *q)
+{
+    return q->edge != 0 ? q->latch != 0 : (q->latch | q->line) != 0;
+}
+
+struct vgic_irq *vgic_irq_of(struct pyemu_machine *m, struct vcpu *v, uint32_t intid);
+
+/* Level change of a level irq, or an edge: queues it. true if it now wants a
+ * list register that it did not have (the caller kicks). */
+bool vgic_inject(struct pyemu_machine *m, struct vcpu *v, uint32_t intid, bool level);
+
+/* After any change of enabled/pending/active by other means: queue or not. */
+bool vgic_requeue(struct pyemu_machine *m, struct vcpu *v, uint32_t intid);
+
+/* An SGI from another vCPU: sets the latch (and the v2 source), queues. */
+bool vgic_inject_sgi(struct pyemu_machine *m, struct vcpu *v, uint32_t intid,
+                     uint32_t source);
+
+void vgic_flush(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
+void vgic_restore(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
+void vgic_save(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
+void vgic_sync(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
+
+/* Is anything deliverable? (kvm_vgic_vcpu_pending_irq) */
+bool vgic_pending(const struct pyemu_machine *m, const struct vcpu *v);
+
+/* Reads the hardware line of a mapped level irq into line_level (4.16+). */
+void vgic_sample(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t intid);
+
+void vgic_reset(struct pyemu_machine *m, struct vcpu *v);
+void vgic_reset_irq(struct pyemu_machine *m, struct vcpu *v, uint32_t intid);
+
+/* Flags VACT_* and LINE_V mirror the irq structs for guards: one writer. */
+void vgic_mirror(struct vcpu *v, uint32_t intid);
+
+#endif

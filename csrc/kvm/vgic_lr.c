@@ -1,0 +1,203 @@
+/*
+ * vgic_lr.c - flush and sync of list registers (2.4). Rules that differ by
+ * kernel version are switches of the policy, cited where they are tested.
+ */
+#include "kvm/vgic_lr.h"
+
+#include "account/account.h"
+#include "hw/gic.h"
+#include "hw/timer.h"
+#include "hw/vcpuif.h"
+#include "kvm/vgic.h"
+
+static bool is_mapped_level(const struct pyemu_machine *m, const struct vgic_irq *q)
+{
+    return q->hw != 0 && q->edge == 0 && machine_switch(m, PYEMU_S_HW_BIT);
+}
+
+/* v2 SGI: one LR per source; the latch stays while sources remain. */
+static void take_latch(const struct pyemu_machine *m, struct vgic_irq *q,
+                       struct list_register *lr)
+{
+    if (m->s->cfg.gic_version == 2 && lr->vintid < 16 && q->source != 0) {
+        const uint32_t src = lowest_bit32(q->source);
+
+        lr->source = (uint8_t)src;
+        q->active_source = (uint8_t)src;
+        q->source = (uint8_t)(q->source & (q->source - 1U));
+        if (q->source != 0)
+            return;
+    }
+    q->latch = 0;
+}
+
+/* populate_lr: pending and active from the facts; HW never carries both. */
+static void populate(struct pyemu_machine *m, struct vcpu *v, uint32_t intid,
+                     struct list_register *lr)
+{
+    struct vgic_irq *q = vgic_irq_of(m, v, intid);
+    bool pending = irq_is_pending(q) && q->enabled != 0;
+
+    *lr = (struct list_register){.vintid = (uint16_t)intid, .prio = q->prio,
+                                 .source = q->active_source};
+    if (is_mapped_level(m, q)) {
+        lr->hw = 1;
+        lr->pintid = (uint16_t)intid;
+        pending = pending && q->active == 0;
+    } else if (q->edge == 0 && machine_switch(m, PYEMU_S_NO_AP_LEVEL)) {
+        pending = pending && q->active == 0; /* B27 */
+    }
+    if (pending) {
+        lr->state = LR_PENDING;
+        if (q->edge != 0)
+            take_latch(m, q, lr);
+        else if (lr->hw != 0 && machine_switch(m, PYEMU_S_LOWER_ON_POPULATE))
+            q->line = 0;
+    }
+    if (q->active != 0)
+        lr->state = (uint8_t)(lr->state | LR_ACTIVE);
+    if (intid < N_PRIVATE)
+        vgic_mirror(v, intid);
+}
+
+/* More candidates than list registers: active first, then by priority (2.4). */
+static uint32_t pick(struct pyemu_machine *m, struct vcpu *v, uint64_t taken)
+{
+    uint32_t best = AP_END;
+    uint32_t best_key = UINT32_MAX;
+    uint32_t nth = 0;
+
+    for (uint32_t n = v->ap_head; n != AP_END; nth++) {
+        const struct vgic_irq *q = vgic_irq_of(m, v, n);
+        const uint32_t key = (q->active != 0 ? 0 : 256U) + q->prio;
+
+        if (nth < 64 && !has_bit64(taken, nth) && key < best_key) {
+            best = nth;
+            best_key = key;
+        }
+        n = q->next;
+    }
+    return best;
+}
+
+static uint32_t nth_irq(struct pyemu_machine *m, struct vcpu *v, uint32_t nth)
+{
+    uint32_t n = v->ap_head;
+
+    while (nth-- != 0)
+        n = vgic_irq_of(m, v, n)->next;
+    return n;
+}
+
+void vgic_flush(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    const uint32_t n_lrs = m->s->cfg.n_lrs;
+    uint32_t used = 0;
+
+    v->uie = 0;
+    if (v->ap_len <= n_lrs) {
+        for (uint32_t n = v->ap_head; n != AP_END;) {
+            const struct vgic_irq *q = vgic_irq_of(m, v, n);
+            const bool wanted = q->active != 0 ||
+                                (q->enabled != 0 && irq_is_pending(q));
+
+            if (wanted)
+                populate(m, v, n, &v->lr[used++]);
+            n = q->next;
+        }
+    } else {
+        uint64_t taken = 0;
+
+        for (; used < n_lrs; used++) {
+            const uint32_t nth = pick(m, v, taken);
+
+            taken |= bit64(nth);
+            populate(m, v, nth_irq(m, v, nth), &v->lr[used]);
+        }
+        v->uie = 1;
+    }
+    charge_switch(m, p, v, PYEMU_P_POPULATE, used);
+    v->used_lrs = (uint16_t)used;
+    put_bit64(&v->flags, PYEMU_F_LRS, used != 0);
+}
+
+/* hyp restore: HCR, APR and each used LR (2.4). */
+void vgic_restore(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    for (uint32_t i = 0; i < v->used_lrs; i++)
+        p->lr[i] = v->lr[i];
+    p->n_lrs = (uint8_t)v->used_lrs;
+    p->uie = v->uie;
+    charge_switch(m, p, v, PYEMU_P_LR_W, v->used_lrs);
+    charge_switch(m, p, v, PYEMU_P_VGIC_IF_W, 2);
+}
+
+/* hyp save: APR and ELRSR reads, per LR read-if-not-empty and write 0, HCR := 0. */
+void vgic_save(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    uint32_t n_read = 0;
+
+    for (uint32_t i = 0; i < p->n_lrs; i++) {
+        n_read += p->lr[i].state != LR_INVALID;
+        v->lr[i] = p->lr[i];
+        p->lr[i].state = LR_INVALID;
+    }
+    charge_switch(m, p, v, PYEMU_P_LR_R, n_read);
+    charge_switch(m, p, v, PYEMU_P_LR_W, p->n_lrs);
+    charge_switch(m, p, v, PYEMU_P_VGIC_IF_R, 2);
+    charge_switch(m, p, v, PYEMU_P_VGIC_IF_W, 1);
+    p->n_lrs = 0;
+    p->uie = 0;
+    gic_set_line(p, INTID_MAINT, false);
+}
+
+void vgic_sample(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t intid)
+{
+    const uint32_t t = intid == INTID_PTIMER ? TIMER_P : TIMER_V;
+    struct vgic_irq *q = &v->irq[intid];
+
+    m->s->dyn_count[t == TIMER_V ? PYEMU_P_EVAL_V_HW : PYEMU_P_EVAL_P_HW]++;
+    p->now_cyc += m->cost[PYEMU_P_EVAL_V_HW];
+    q->line = timer_line(p, t);
+    if (q->line == 0) {
+        charge_n(m, p, t == TIMER_V ? PYEMU_P_ACTIVE_CLEAR_V : PYEMU_P_ACTIVE_CLEAR_P, 1);
+        gic_set_active(p, intid, false);
+    }
+    vgic_mirror(v, intid);
+}
+
+static void fold_one(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                     const struct list_register *lr)
+{
+    struct vgic_irq *q = vgic_irq_of(m, v, lr->vintid);
+    const bool pending = (lr->state & LR_PENDING) != 0;
+    const bool was_active = q->active != 0;
+
+    q->active = (lr->state & LR_ACTIVE) != 0;
+    if (q->edge != 0 && pending) {
+        q->latch = 1;
+        if (m->s->cfg.gic_version == 2 && lr->vintid < 16)
+            q->source = (uint8_t)(q->source | bit32(lr->source & 7U));
+    }
+    if (q->edge == 0 && !pending)
+        q->latch = 0;
+    if (lr->hw != 0 && q->edge == 0) {
+        const bool deactivated = was_active && q->active == 0 && q->line != 0;
+
+        if ((pending && machine_switch(m, PYEMU_S_RESAMPLE_PENDING)) ||
+            (deactivated && machine_switch(m, PYEMU_S_RESAMPLE_DEACT)))
+            vgic_sample(m, p, v, lr->vintid);
+    }
+    if (lr->vintid < N_PRIVATE)
+        vgic_mirror(v, lr->vintid);
+}
+
+void vgic_fold(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    v->uie = 0;
+    charge_switch(m, p, v, PYEMU_P_FOLD, v->used_lrs);
+    for (uint32_t i = 0; i < v->used_lrs; i++)
+        fold_one(m, p, v, &v->lr[i]);
+    v->used_lrs = 0;
+    v->flags &= ~FLAG(LRS);
+}

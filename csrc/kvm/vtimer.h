@@ -1,0 +1,20 @@
+/*
+ * vtimer.h - primitives on the timers: what one register access, level update
+ * or soft-timer step of section 3 and 4 does to the state.
+ */
+#ifndef PYEMU_KVM_VTIMER_H
+#define PYEMU_KVM_VTIMER_H
+
+#include "state/state.h"
+
+/* Timer primitive prim on v; false if prim is not one of them. */
+bool vtimer_prim(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t prim);
+
+/* Guest or user space wrote the memory copy: derive what follows from it. */
+void vtimer_mem_written(struct pyemu_machine *m, struct vcpu *v, uint32_t t,
+                        uint64_t now_cyc);
+
+/* should_fire of the emulated soft timer expiry: earliest that can fire. */
+uint64_t vtimer_earliest(const struct vcpu *v);
+
+#endif

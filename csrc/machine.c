@@ -1,0 +1,185 @@
+/*
+ * machine.c - create, run until a reason, destroy. A run advances all pCPUs in
+ * windows no longer than the least cross-pCPU latency, so that inside a window
+ * none can affect another and their order does not matter (design.md 6.8).
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "account/account.h"
+#include "base/rng.h"
+#include "cpu/pcpu.h"
+#include "host/horizon.h"
+#include "policy/paths.h"
+#include "state/layout.h"
+
+uint32_t pyemu_api_version(void)
+{
+    return PYEMU_API_VERSION;
+}
+
+const char *pyemu_error(const struct pyemu_machine *m)
+{
+    return m != NULL ? m->error : "no machine";
+}
+
+int machine_fail(struct pyemu_machine *m, int status, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(m->error, sizeof m->error, format, args);
+    va_end(args);
+    return status;
+}
+
+void machine_poison(struct pyemu_machine *m, const char *file, int line,
+                    const char *what)
+{
+    if (m->s->poisoned == 0)
+        (void)machine_fail(m, PYEMU_EBUG, "%s:%d: %s", file, line, what);
+    m->s->poisoned = 1;
+}
+
+void pyemu_machine_free(struct pyemu_machine *m)
+{
+    if (m == NULL)
+        return;
+    paths_free(m->paths);
+    free(m->programs);
+    free(m->tables);
+    free(m->s);
+    free(m);
+}
+
+uint64_t pyemu_machine_bytes(const struct pyemu_machine *m)
+{
+    return m->bytes;
+}
+
+uint64_t pyemu_vcpu_bytes(void)
+{
+    return sizeof(struct vcpu) + sizeof(struct thread) + 3 * sizeof(struct heap_node) +
+           2 * (sizeof(struct heap_node) + sizeof(struct message));
+}
+
+void pyemu_interrupt(struct pyemu_machine *m)
+{
+    m->interrupted = 1;
+}
+
+/* The next window's end: latency, the next move, the run's limit. */
+static uint64_t window_end(const struct pyemu_machine *m, uint64_t start_cyc)
+{
+    uint64_t end = m->until_cyc;
+
+    if (m->s->cfg.interacts != 0 && m->s->cfg.n_pcpus > 1)
+        end = min_u64(end, add_sat(start_cyc, m->latency_cyc));
+    if (m->s->next_move < m->n_moves)
+        end = min_u64(end, max_u64(m->moves[m->s->next_move].at_cyc, start_cyc + 1));
+    return end;
+}
+
+static void apply_moves(struct pyemu_machine *m, uint64_t at_cyc)
+{
+    while (m->s->next_move < m->n_moves &&
+           m->moves[m->s->next_move].at_cyc <= at_cyc) {
+        const struct pyemu_move *mv = &m->moves[m->s->next_move++];
+
+        (void)pyemu_move(m, mv->vcpu, mv->pcpu);
+    }
+}
+
+static bool all_off(const struct pyemu_machine *m)
+{
+    return m->s->n_off == m->s->cfg.n_vcpus;
+}
+
+/* Runs every pCPU to `end`; a stop in the middle keeps its place. */
+static bool run_window(struct pyemu_machine *m, uint64_t end)
+{
+    uint32_t i = m->s->resume_valid != 0 ? m->s->resume_pcpu : 0;
+
+    m->s->resume_valid = 0;
+    for (; i < m->s->cfg.n_pcpus; i++) {
+        struct pcpu *p = &m->pcpus[i];
+
+        if (p->now_cyc < end)
+            pcpu_run(m, p, end);
+        if (m->stop != 0) {
+            m->s->resume_pcpu = i;
+            m->s->resume_valid = 1;
+            return false;
+        }
+    }
+    return true;
+}
+
+static void advance(struct pyemu_machine *m)
+{
+    while (m->stop == 0) {
+        const uint64_t end = window_end(m, m->s->window_start_cyc);
+
+        if (m->s->window_start_cyc >= m->until_cyc) {
+            m->stop = PYEMU_STOP_LIMIT + 1;
+        } else if (run_window(m, end)) {
+            m->s->window_start_cyc = end;
+            apply_moves(m, end);
+            if (all_off(m))
+                m->stop = PYEMU_STOP_DONE + 1;
+        }
+    }
+}
+
+static uint64_t least_clock(const struct pyemu_machine *m)
+{
+    uint64_t least = PYEMU_NEVER;
+
+    for (uint32_t i = 0; i < m->s->cfg.n_pcpus; i++)
+        least = min_u64(least, m->pcpus[i].now_cyc);
+    return least;
+}
+
+/* Guest cycles so far, the runs under way included. */
+static uint64_t guest_cycles(const struct pyemu_machine *m)
+{
+    uint64_t sum = m->s->guest_cyc;
+
+    for (uint32_t i = 0; i < m->s->cfg.n_pcpus; i++) {
+        const struct pcpu *p = &m->pcpus[i];
+
+        if (p->cur < m->s->cfg.n_vcpus && m->vcpus[p->cur].stage == STAGE_GUEST)
+            sum += p->now_cyc - m->vcpus[p->cur].entry_cyc;
+    }
+    return sum;
+}
+
+int pyemu_run(struct pyemu_machine *m, const struct pyemu_limits *limits,
+              struct pyemu_result *out)
+{
+    REQUIRE(m, m->s->started != 0, "the machine has not been started");
+    REQUIRE(m, limits->until_cyc < UINT64_MAX / 2,
+            "until_cyc %llu is out of range (0 to 2^63 - 1)",
+            (unsigned long long)limits->until_cyc);
+    if (m->s->poisoned != 0)
+        return PYEMU_EBUG;
+    m->until_cyc = limits->until_cyc;
+    m->until_guest_cyc = limits->until_guest_cyc;
+    m->until_exits = limits->until_exits;
+    m->stop = 0;
+    m->trace_n = 0;
+    m->interrupted = 0;
+    if (m->until_guest_cyc != 0 && m->s->guest_cyc >= m->until_guest_cyc)
+        m->stop = PYEMU_STOP_GUEST_LIMIT + 1;
+    advance(m);
+    out->reason = m->stop - 1;
+    out->now_cyc = least_clock(m);
+    out->guest_cyc = guest_cycles(m);
+    out->exits = m->s->exits;
+    out->n_events = m->trace_n;
+    out->vcpu = m->stop_vcpu;
+    out->step = m->stop_step;
+    out->pad = 0;
+    return m->s->poisoned != 0 ? PYEMU_EBUG : PYEMU_OK;
+}

@@ -1,0 +1,186 @@
+/*
+ * paths.c - the path cache: lookup and application of variants. What a walk
+ * means is worked out once, in compile.c.
+ */
+#include "policy/paths.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "account/account.h"
+#include "policy/compile.h"
+#include "policy/steps.h"
+
+struct path_cache *paths_new(void)
+{
+    return calloc(1, sizeof(struct path_cache));
+}
+
+void paths_free(struct path_cache *c)
+{
+    free(c);
+}
+
+void paths_clear(struct pyemu_machine *m)
+{
+    if (m->paths == NULL)
+        return;
+    paths_fold(m);
+    m->paths->n_variants = 0;
+    m->paths->n_pool = 0;
+    for (uint32_t i = 0; i < PYEMU_MAX_STEPS; i++)
+        m->paths->head[i] = PYEMU_NONE;
+}
+
+/* Counts go by table content: what a variant stands for, not when it was found. */
+void paths_fold(struct pyemu_machine *m)
+{
+    struct path_cache *c = m->paths;
+
+    if (c == NULL)
+        return;
+    for (uint32_t i = 0; i < c->n_variants; i++) {
+        const struct variant *x = &c->variants[i];
+        const uint64_t n = c->count[i];
+
+        if (n == 0)
+            continue;
+        for (uint32_t k = 0; k < x->n_steps; k++)
+            m->s->step_count[c->pool[x->first_step + k]] += n;
+        if (x->handle_prim != 0)
+            m->s->dyn_count[x->handle_prim] += n;
+        if (x->stat != 0)
+            m->s->counters[x->stat] += n;
+        if (x->full != 0 && n > c->extra[i])
+            account_handling(m, x->reason, x->cost, n - c->extra[i]);
+        c->count[i] = 0;
+        c->extra[i] = 0;
+    }
+}
+
+static const struct variant *find(struct pyemu_machine *m, const struct vcpu *v,
+                                  uint64_t flags)
+{
+    struct path_cache *c = m->paths;
+
+    for (uint32_t i = c->head[v->pc]; i != PYEMU_NONE; i = c->variants[i].next)
+        if ((flags & c->variants[i].mask) == c->variants[i].want)
+            return &c->variants[i];
+    return compile_variant(m, v->pc, v->hook, flags);
+}
+
+/* Register moves a walk adds up to; the output lines stay low throughout. */
+static void move_registers(struct pcpu *p, struct vcpu *v, const struct variant *x)
+{
+    for (uint32_t t = 0; t < N_TIMERS; t++) {
+        const struct reg_moves *mv = &x->moves[t];
+        struct timer_regs *hw = &p->hw[t];
+        struct timer_regs *mem = &v->mem[t];
+        const struct timer_regs hw0 = *hw;
+        const struct timer_regs mem0 = *mem;
+
+        if (mv->any == 0)
+            continue;
+        mem->ctl = mv->mem_ctl == FROM_HW ? hw0.ctl : mem0.ctl;
+        hw->ctl = mv->hw_ctl == FROM_HW    ? hw0.ctl
+                  : mv->hw_ctl == FROM_MEM ? mem0.ctl
+                                           : 0;
+        if (mv->mem_cval == FROM_HW) {
+            mem->cval_ticks = hw0.cval_ticks;
+            mem->expiry_cyc = hw0.expiry_cyc;
+        }
+        if (mv->hw_cval == FROM_MEM) {
+            hw->cval_ticks = mem0.cval_ticks;
+            hw->expiry_cyc = mem0.expiry_cyc;
+            p->horizon_cyc = min_u64(p->horizon_cyc, hw->expiry_cyc > p->now_cyc
+                                                         ? hw->expiry_cyc
+                                                         : PYEMU_NEVER);
+        }
+    }
+}
+
+static void move_rest(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                      const struct variant *x)
+{
+    if (x->offset == SET_GUEST)
+        p->offset_ticks = m->vms[v->vm].cntvoff_ticks;
+    else if (x->offset == SET_ZERO)
+        p->offset_ticks = 0;
+    if (x->cnthctl != 0)
+        p->cnthctl = x->cnthctl;
+    if (x->running == SET_GUEST)
+        p->running = vcpu_idx(m, v);
+    else if (x->running == SET_ZERO)
+        p->running = PYEMU_NONE;
+    if (x->irq_saved != KEEP)
+        p->irq_saved = x->irq_saved == SET_ONE;
+}
+
+static void enter(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                  const struct variant *x, uint64_t extra)
+{
+    if (x->full == 0) {
+        if (v->exit_cyc != PYEMU_NEVER)
+            account_handling(m, v->reason, p->now_cyc - v->exit_cyc, 1);
+    } else if (extra != 0) {
+        m->paths->extra[x - m->paths->variants]++;
+        account_handling(m, v->reason, x->cost + extra, 1);
+    }
+    count(m, PYEMU_C_GUEST_ENTRIES);
+    v->cont = CONT_NONE;
+    v->stage = STAGE_GUEST;
+    v->entry_cyc = p->now_cyc;
+    trace(m, p, vcpu_idx(m, v), PYEMU_E_ENTRY, 0);
+}
+
+/*
+ * Applies x if nothing can happen inside it: its whole length lies before the
+ * horizon, which includes software expiries and line latencies.
+ */
+static bool apply(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                  const struct variant *x, uint64_t flags)
+{
+    const uint64_t extra = x->handle_prim != 0 ? v->extra_cyc : 0;
+    const uint64_t total = x->cost + extra;
+
+    if (x->n_steps == 0 || p->now_cyc + total >= p->horizon_cyc)
+        return false;
+    const uint64_t new_flags = (flags & ~x->clear) | x->set;
+
+    m->paths->count[x - m->paths->variants]++;
+    p->now_cyc += total;
+    v->switch_cyc += x->switch_cyc;
+    p->switch_cyc += x->switch_cyc;
+    p->flags = new_flags & PCPU_FLAGS;
+    v->flags = new_flags & ~PCPU_FLAGS;
+    v->pc = x->end_pc;
+    v->hook = x->end_hook;
+    if (x->any_move != 0)
+        move_registers(p, v, x);
+    if (x->any_rest != 0)
+        move_rest(m, p, v, x);
+    if (x->handle_prim != 0) {
+        v->after = AFTER_ENTER;
+        v->extra_cyc = 0;
+        m->s->dyn_count[PYEMU_P_EXTRA] += extra;
+    }
+    if (x->enters != 0)
+        enter(m, p, v, x, extra);
+    return true;
+}
+
+bool paths_walk(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    const uint64_t flags = flags_of(p, v);
+
+    if ((flags & FLAG(RESCHED)) != 0)
+        return false;
+    const struct variant *x = find(m, v, flags);
+
+    return x != NULL && apply(m, p, v, x, flags);
+}
+
+bool paths_round_trip(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    return paths_walk(m, p, v) && v->stage == STAGE_GUEST;
+}

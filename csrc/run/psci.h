@@ -1,0 +1,18 @@
+/* psci.h - PSCI calls of a guest, handled in the kernel. */
+#ifndef PYEMU_RUN_PSCI_H
+#define PYEMU_RUN_PSCI_H
+
+#include "state/state.h"
+
+/* CPU_ON: vCPU `id` of the caller's VM starts at op `entry`. */
+void psci_cpu_on(struct pyemu_machine *m, struct pcpu *p, const struct vcpu *caller,
+                 uint32_t id, uint32_t entry);
+
+/* CPU_ON as it reaches the target's own pCPU. */
+void psci_power_on(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                   uint32_t entry);
+
+/* SYSTEM_OFF: every vCPU of the VM ends when it next looks. */
+void psci_system_off(struct pyemu_machine *m, struct vcpu *caller);
+
+#endif

@@ -1,0 +1,314 @@
+/* run.c - the vCPU thread's order between hooks; see run.h. */
+#include "run/run.h"
+
+#include "account/account.h"
+#include "host/sched.h"
+#include "host/softtimer.h"
+#include "hw/gic.h"
+#include "hw/timer.h"
+#include "run/block.h"
+#include "run/handle.h"
+#include "policy/paths.h"
+#include "policy/steps.h"
+
+void run_hook(struct vcpu *v, const struct pyemu_machine *m, uint32_t hook,
+              uint32_t cont)
+{
+    v->hook = (uint8_t)hook;
+    v->cont = (uint8_t)cont;
+    v->pc = m->policy.hook_start[hook];
+    v->stage = STAGE_HOOK;
+}
+
+static void load_begin(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                       uint32_t cont)
+{
+    const bool by_sched = cont == CONT_LOAD_SCHED;
+
+    count(m, PYEMU_C_VCPU_LOAD);
+    v->loads++;
+    v->load_cyc = p->now_cyc;
+    put_bit64(&v->flags, PYEMU_F_PREEMPTED, by_sched);
+    trace(m, p, vcpu_idx(m, v), KIND(PYEMU_E_LOAD, by_sched), 0);
+    /* time went by while the memory copy was the truth */
+    timer_mem_recalc(v, TIMER_V, p->now_cyc);
+    timer_mem_recalc(v, TIMER_P, p->now_cyc);
+    v->flags |= bit64(FI_PREEMPT_OFF);
+    run_hook(v, m, PYEMU_H_LOAD, cont);
+}
+
+static void put_begin(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                      uint32_t cont)
+{
+    const bool by_sched = cont == CONT_PUT_SCHED;
+
+    count(m, PYEMU_C_VCPU_PUT);
+    put_bit64(&v->flags, PYEMU_F_PREEMPTED, by_sched);
+    trace(m, p, vcpu_idx(m, v), KIND(PYEMU_E_PUT, by_sched), 0);
+    v->flags |= bit64(FI_PREEMPT_OFF);
+    if (by_sched)
+        p->flags |= bit64(FI_IRQ_OFF); /* sched-out notifier (4.7) */
+    run_hook(v, m, PYEMU_H_PUT, cont);
+}
+
+void run_sched_out(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    if (v->resident == 0) {
+        sched_thread_off(m, p, T_RUNNABLE);
+        return;
+    }
+    v->saved_pc = v->pc;
+    v->saved_cont = v->cont;
+    v->saved_stage = (uint8_t)(v->stage | (uint32_t)v->hook << 4);
+    put_begin(m, p, v, CONT_PUT_SCHED);
+}
+
+void run_sched_in(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    if (v->resident != 0)
+        load_begin(m, p, v, CONT_LOAD_SCHED);
+}
+
+static void put_sched_done(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    const uint32_t hook = v->saved_stage >> 4;
+
+    v->flags &= ~bit64(FI_PREEMPT_OFF);
+    p->flags &= ~bit64(FI_IRQ_OFF);
+    v->stage = v->saved_stage & 15U;
+    v->hook = (uint8_t)hook;
+    v->pc = v->saved_pc;
+    v->cont = v->saved_cont;
+    if (v->stage == STAGE_SLEEP) {
+        v->stage = STAGE_WOKEN;
+        count(m, PYEMU_C_VCPU_SLEEP);
+        trace(m, p, vcpu_idx(m, v), PYEMU_E_SLEEP, 0);
+        sched_thread_off(m, p, T_SLEEPING);
+    } else {
+        count(m, PYEMU_C_PREEMPTED);
+        sched_thread_off(m, p, T_RUNNABLE);
+    }
+}
+
+/* load by notifier done: go on where the put interrupted (kept in saved_*). */
+static void load_sched_done(struct vcpu *v)
+{
+    v->flags &= ~bit64(FI_PREEMPT_OFF);
+    v->stage = v->saved_stage & 15U;
+    if (v->stage == STAGE_SLEEP)
+        v->stage = STAGE_WOKEN;
+    v->hook = (uint8_t)(v->saved_stage >> 4);
+    v->pc = v->saved_pc;
+    v->cont = v->saved_cont;
+}
+
+static void user_exit(struct pyemu_machine *m, struct vcpu *v)
+{
+    run_hook(v, m, PYEMU_H_USER_EXIT, CONT_USER_EXIT);
+}
+
+static void exit_done(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    switch (v->after) {
+    case AFTER_BLOCK: block_begin(m, p, v); break;
+    case AFTER_USER: user_exit(m, v); break;
+    case AFTER_OFF: run_end(m, p, v); break;
+    default: run_hook(v, m, PYEMU_H_ENTER, CONT_NONE); break;
+    }
+}
+
+static void put_user_done(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    v->resident = 0;
+    v->flags &= ~(bit64(FI_PREEMPT_OFF) | FLAG(SIGNAL));
+    charge(m, p, PYEMU_P_USER);
+    m->s->dyn_count[PYEMU_P_EXTRA] += v->extra_user & UINT32_MAX;
+    v->spin_cyc = v->extra_user & UINT32_MAX;
+    v->stage = STAGE_USER;
+}
+
+static void load_ioctl_done(struct pyemu_machine *m, struct vcpu *v)
+{
+    v->flags &= ~bit64(FI_PREEMPT_OFF);
+    v->spin_cyc = v->extra_user >> 32;
+    m->s->dyn_count[PYEMU_P_EXTRA] += v->spin_cyc;
+    v->extra_user = 0;
+    if ((v->flags & FLAG(ENABLED)) == 0)
+        run_hook(v, m, PYEMU_H_FIRST_RUN, CONT_FIRST_RUN);
+    else
+        run_hook(v, m, PYEMU_H_ENTER, CONT_NONE);
+}
+
+static void hook_done(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    switch (v->cont) {
+    case CONT_LOAD_IOCTL: load_ioctl_done(m, v); break;
+    case CONT_FIRST_RUN:
+        v->flags |= FLAG(ENABLED);
+        run_hook(v, m, PYEMU_H_ENTER, CONT_NONE);
+        break;
+    case CONT_ABORT:
+        if ((v->flags & FLAG(SIGNAL)) != 0) {
+            count(m, PYEMU_C_SIGNAL_STAT);
+            user_exit(m, v);
+        } else {
+            run_hook(v, m, PYEMU_H_ENTER, CONT_NONE);
+        }
+        break;
+    case CONT_EXIT: exit_done(m, p, v); break;
+    case CONT_BLOCK: block_check(m, v, CONT_CHECK_BLOCK); break;
+    case CONT_CHECK_POLL: block_poll_checked(m, p, v); break;
+    case CONT_CHECK_BLOCK: block_checked(m, p, v); break;
+    case CONT_UNBLOCK: block_end(m, p, v); break;
+    case CONT_USER_EXIT: put_begin(m, p, v, CONT_PUT_USER); break;
+    case CONT_PUT_USER: put_user_done(m, p, v); break;
+    case CONT_PUT_SCHED: put_sched_done(m, p, v); break;
+    case CONT_LOAD_SCHED: load_sched_done(v); break;
+    default: machine_poison(m, __FILE__, __LINE__, "hook without continuation"); break;
+    }
+}
+
+void run_entered(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    count(m, PYEMU_C_GUEST_ENTRIES);
+    v->stage = STAGE_GUEST;
+    v->entry_cyc = p->now_cyc;
+    trace(m, p, vcpu_idx(m, v), PYEMU_E_ENTRY, 0);
+}
+
+void run_guest_exit(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                    uint32_t reason)
+{
+    const uint64_t ran = p->now_cyc - v->entry_cyc;
+
+    v->exits[reason]++;
+    v->guest_cyc += ran;
+    v->reason = (uint8_t)reason;
+    v->exit_cyc = p->now_cyc;
+    m->s->exits++;
+    m->s->guest_cyc += ran;
+    p->guest_cyc += ran;
+    m->s->reasons[reason].guest_cyc += ran;
+    hist_add(m, HIST_GUEST + reason, ran);
+    trace(m, p, vcpu_idx(m, v), KIND(PYEMU_E_EXIT, reason), 0);
+    p->flags |= bit64(FI_IRQ_OFF); /* taken to EL2 with interrupts masked */
+    run_hook(v, m, PYEMU_H_EXIT, CONT_EXIT);
+}
+
+/* Host time with interrupts on; false when it is spent. */
+static bool spin(struct pcpu *p, struct vcpu *v)
+{
+    if (v->spin_cyc == 0)
+        return false;
+    const uint64_t room = p->horizon_cyc > p->now_cyc ? p->horizon_cyc - p->now_cyc : 1;
+    const uint64_t n = min_u64(v->spin_cyc, room);
+
+    p->now_cyc += n;
+    v->spin_cyc -= n;
+    return true;
+}
+
+static void sleep_now(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    run_sched_out(m, p, v);
+}
+
+static void hook_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    if (v->pc >= m->policy.hook_start[v->hook + 1]) {
+        hook_done(m, p, v);
+        return;
+    }
+    if (m->paths != NULL && paths_walk(m, p, v))
+        return;
+    switch (step_execute(m, p, v, &v->pc)) {
+    case STEP_ENTER:
+        if (v->exit_cyc != PYEMU_NEVER)
+            account_handling(m, v->reason, p->now_cyc - v->exit_cyc, 1);
+        p->flags &= ~bit64(FI_IRQ_OFF);
+        run_entered(m, p, v);
+        break;
+    case STEP_ABORT:
+        count(m, PYEMU_C_ABORTS);
+        trace(m, p, vcpu_idx(m, v), PYEMU_E_ABORT, 0);
+        run_hook(v, m, PYEMU_H_ABORT, CONT_ABORT);
+        break;
+    case STEP_HANDLE:
+        handle_exit(m, p, v);
+        break;
+    case STEP_SLEEP:
+        v->sleep_off = 1;
+        v->stage = STAGE_SLEEP;
+        break;
+    case STEP_CALLBACK:
+        if (v->answer == 0) {
+            v->pc--;
+            m->stop = PYEMU_STOP_CALLBACK + 1;
+            m->stop_vcpu = vcpu_idx(m, v);
+            m->stop_step = v->pc;
+        } else {
+            put_bit64(&v->flags, PYEMU_F_FIRE, v->answer == 2);
+            v->answer = 0;
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+static void woken(struct pyemu_machine *m, struct vcpu *v)
+{
+    if (v->sleep_off != 0) {
+        v->sleep_off = 0;
+        run_hook(v, m, PYEMU_H_ENTER, CONT_NONE);
+        return;
+    }
+    block_check(m, v, CONT_CHECK_BLOCK);
+}
+
+void run_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    if (m->vms[v->vm].off != 0 && v->stage == STAGE_HOOK && v->hook == PYEMU_H_ENTER) {
+        run_end(m, p, v);
+        return;
+    }
+    if (spin(p, v))
+        return;
+    switch (v->stage) {
+    case STAGE_HOOK: hook_step(m, p, v); break;
+    case STAGE_START:
+    case STAGE_USER:
+        charge(m, p, PYEMU_P_SYSCALL);
+        v->resident = 1;
+        load_begin(m, p, v, CONT_LOAD_IOCTL);
+        break;
+    case STAGE_POLL_NEXT:
+        charge(m, p, PYEMU_P_POLL_ITER);
+        block_check(m, v, CONT_CHECK_POLL);
+        break;
+    case STAGE_SLEEP: sleep_now(m, p, v); break;
+    case STAGE_WOKEN: woken(m, v); break;
+    default: machine_poison(m, __FILE__, __LINE__, "thread in an unknown stage"); break;
+    }
+}
+
+void run_end(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    for (uint32_t t = 0; t < N_TIMERS; t++) {
+        p->hw[t].ctl = 0;
+        timer_recalc(m, p, t);
+        (void)soft_cancel(m, soft_node(m, v, t));
+    }
+    gic_set_active(p, INTID_VTIMER, false);
+    gic_set_active(p, INTID_PTIMER, false);
+    gic_set_line(p, INTID_MAINT, false);
+    p->n_lrs = 0;
+    p->running = PYEMU_NONE;
+    p->flags &= ~(FLAG(RUNNING) | bit64(FI_IRQ_OFF));
+    v->flags &= ~(FLAG(LOADED) | bit64(FI_MODE) | bit64(FI_PREEMPT_OFF));
+    v->resident = 0;
+    v->ended = 1;
+    m->s->n_off++;
+    trace(m, p, vcpu_idx(m, v), PYEMU_E_OFF, 0);
+    sched_thread_off(m, p, T_OFF);
+}

@@ -1,0 +1,88 @@
+/*
+ * snapshot.c - the flat state out and in. A header names version, geometry and
+ * policy; a checksum guards the body; a foreign or damaged one is refused.
+ */
+#include <stddef.h>
+#include <string.h>
+
+#include "policy/paths.h"
+#include "base/rng.h"
+
+struct snapshot_header {
+    uint64_t magic;
+    uint64_t version;
+    uint64_t bytes;
+    uint64_t policy;   /* hash of the compiled table */
+    uint64_t checksum; /* of the body */
+};
+
+static const uint64_t SNAPSHOT_MAGIC = UINT64_C(0x70616e73756d6579); /* "yemusnap" */
+
+static uint64_t hash_bytes(const void *data, uint64_t n)
+{
+    const uint8_t *b = data;
+    uint64_t h = n;
+
+    for (uint64_t i = 0; i + 8 <= n; i += 8) {
+        uint64_t word = 0;
+
+        memcpy(&word, b + i, sizeof word);
+        h = rng_mix(h ^ word);
+    }
+    return h;
+}
+
+static uint64_t policy_hash(const struct pyemu_machine *m)
+{
+    uint64_t h = hash_bytes(m->policy.steps, sizeof m->policy.steps);
+
+    h ^= hash_bytes(m->policy.guards, sizeof m->policy.guards);
+    h = rng_mix(h ^ m->policy.switches);
+    return h ^ hash_bytes(m->cost, sizeof m->cost / 8 * 8);
+}
+
+uint64_t pyemu_snapshot_bytes(const struct pyemu_machine *m)
+{
+    return sizeof(struct snapshot_header) + m->bytes;
+}
+
+int pyemu_snapshot_save(struct pyemu_machine *m, uint8_t *out, uint64_t n)
+{
+    REQUIRE(m, n == pyemu_snapshot_bytes(m), "a snapshot needs %llu bytes, not %llu",
+            (unsigned long long)pyemu_snapshot_bytes(m), (unsigned long long)n);
+    paths_fold(m);
+    const struct snapshot_header h = {
+        .magic = SNAPSHOT_MAGIC, .version = PYEMU_API_VERSION, .bytes = m->bytes,
+        .policy = policy_hash(m), .checksum = hash_bytes(m->s, m->bytes)};
+
+    memcpy(out, &h, sizeof h);
+    memcpy(out + sizeof h, m->s, m->bytes);
+    return PYEMU_OK;
+}
+
+int pyemu_snapshot_load(struct pyemu_machine *m, const uint8_t *in, uint64_t n)
+{
+    struct snapshot_header h;
+    struct pyemu_config cfg;
+
+    if (n < sizeof h)
+        return machine_fail(m, PYEMU_ESTATE, "snapshot is truncated");
+    memcpy(&h, in, sizeof h);
+    if (h.magic != SNAPSHOT_MAGIC)
+        return machine_fail(m, PYEMU_ESTATE, "not a pyemu snapshot");
+    if (h.version != PYEMU_API_VERSION)
+        return machine_fail(m, PYEMU_ESTATE, "snapshot of version %llu, this is %u",
+                            (unsigned long long)h.version, PYEMU_API_VERSION);
+    if (n != sizeof h + h.bytes || h.bytes != m->bytes)
+        return machine_fail(m, PYEMU_ESTATE, "snapshot of a machine of another size");
+    if (h.policy != policy_hash(m))
+        return machine_fail(m, PYEMU_ESTATE, "snapshot of another policy or profile");
+    if (hash_bytes(in + sizeof h, h.bytes) != h.checksum)
+        return machine_fail(m, PYEMU_ESTATE, "snapshot is damaged (checksum)");
+    memcpy(&cfg, in + sizeof h + offsetof(struct machine_state, cfg), sizeof cfg);
+    if (memcmp(&cfg, &m->s->cfg, sizeof cfg) != 0)
+        return machine_fail(m, PYEMU_ESTATE, "snapshot of another machine description");
+    paths_fold(m);
+    memcpy(m->s, in + sizeof h, m->bytes);
+    return PYEMU_OK;
+}

@@ -1,0 +1,391 @@
+/*
+ * state.h - the flat machine. Everything a run can change lives in one block
+ * (struct machine_state and the arrays behind it), indices instead of
+ * pointers, so that a snapshot is a copy. struct pyemu_machine is the handle:
+ * the block, typed views into it, borrowed inputs and the path cache.
+ */
+#ifndef PYEMU_STATE_H
+#define PYEMU_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/bits.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/heap.h"
+#include "pyemu_api.h"
+
+/* Flag bits that no guard can name: they stand above PYEMU_F_COUNT. */
+enum {
+    FI_IRQ_OFF = 48,     /* pcpu: PSTATE.I of the host */
+    FI_PREEMPT_OFF = 49, /* vcpu thread: preempt_disable() */
+    FI_MODE = 50,        /* vcpu: IN_GUEST_MODE */
+    FI_REASON = 56       /* 4 bits: reason + 1 of an exit that can be fused */
+};
+
+#define FLAG(name) bit64(PYEMU_F_##name)
+
+/* Host and guest interrupt numbers (1.1; host INTIDs as usual in DT). */
+enum {
+    INTID_SGI_KICK = 1, /* reschedule and kick IPI */
+    INTID_MAINT = 25,
+    INTID_HTIMER_VHE = 26,
+    INTID_VTIMER = 27,
+    INTID_PTIMER = 30,
+    INTID_SPURIOUS = 1023,
+    HOST_IRQ_PRIORITY = 0xa0, /* Linux gives all interrupts one priority, 2.1 */
+    PRIORITY_IDLE = 0xff
+};
+
+enum { TIMER_V = 0, TIMER_P = 1, N_TIMERS = 2 };
+
+enum { CTL_ENABLE = 1, CTL_IMASK = 2, CTL_ISTATUS = 4 };
+
+/* A timer's registers; expiry_cyc follows from cval and the offset (clock.c). */
+struct timer_regs {
+    uint64_t cval_ticks;
+    uint64_t expiry_cyc; /* derived: first cycle with count >= cval */
+    uint32_t ctl;        /* ENABLE and IMASK only */
+    uint32_t pad;
+};
+
+/* One list register; packing into ICH_LR/GICH_LR formats is lr.h's. */
+struct list_register {
+    uint16_t vintid;
+    uint16_t pintid;
+    uint8_t state;  /* LR_PENDING | LR_ACTIVE */
+    uint8_t hw;
+    uint8_t prio;
+    uint8_t source; /* v2 SGI CPUID, or EOI bit when not an SGI */
+};
+
+enum { LR_INVALID = 0, LR_PENDING = 1, LR_ACTIVE = 2, LR_BOTH = 3 };
+
+/* The stored facts of one virtual interrupt; pending is derived (2.4). */
+struct vgic_irq {
+    uint8_t line;
+    uint8_t latch;
+    uint8_t active;
+    uint8_t enabled;
+    uint8_t edge;
+    uint8_t hw;
+    uint8_t prio;
+    uint8_t queued;        /* on an ap_list */
+    uint8_t source;        /* v2 SGI: bitmap of pending sources */
+    uint8_t active_source;
+    uint16_t next;         /* ap_list link: INTID, 0xffff ends */
+    uint32_t target;       /* SPI: vCPU index */
+    uint32_t on;           /* vCPU whose ap_list holds it */
+};
+
+enum { AP_END = 0xffff, N_PRIVATE = 32 };
+
+enum thread_state { T_OFF = 0, T_RUNNABLE, T_RUNNING, T_SLEEPING, T_PAUSED };
+
+/* What a vCPU thread does when its current hook ends. */
+enum cont {
+    CONT_NONE = 0,
+    CONT_LOAD_IOCTL,
+    CONT_FIRST_RUN,
+    CONT_ABORT,
+    CONT_EXIT,
+    CONT_BLOCK,
+    CONT_CHECK_POLL,
+    CONT_CHECK_BLOCK,
+    CONT_UNBLOCK,
+    CONT_USER_EXIT,
+    CONT_PUT_USER,
+    CONT_PUT_SCHED,
+    CONT_LOAD_SCHED
+};
+
+/* What handle_exit decided. */
+enum after_exit { AFTER_ENTER = 0, AFTER_BLOCK, AFTER_USER, AFTER_OFF };
+
+/* Where a thread stands when it is not executing a hook. */
+enum stage {
+    STAGE_HOOK = 0,  /* at pc, in a hook */
+    STAGE_GUEST,
+    STAGE_START,     /* KVM_RUN not called yet */
+    STAGE_USER,      /* in user space until spin_cyc runs out */
+    STAGE_POLL_NEXT, /* next turn of halt polling */
+    STAGE_SLEEP,     /* about to schedule() in kvm_vcpu_block */
+    STAGE_WOKEN,     /* after the sleep, before check_block */
+    STAGE_STOPPED    /* asks Python: MMIO or callback */
+};
+
+/* Scheduling entity: vCPU threads first, then host tasks. */
+struct thread {
+    uint64_t vruntime;
+    uint64_t since_cyc;    /* last accounting of vruntime */
+    uint64_t slice_cyc;    /* when it was picked */
+    uint64_t wake_cyc;     /* task: next wake-up or end of burst */
+    uint64_t on_cyc;
+    uint64_t off_cyc;
+    uint32_t pcpu;
+    uint32_t weight;
+    uint32_t inv_weight;   /* 2^20 * 1024 / weight */
+    uint32_t state;        /* enum thread_state */
+    uint32_t move_to;      /* pending migration, PYEMU_NONE */
+    uint32_t pad;
+};
+
+struct vcpu {
+    /* hot: read and written by every world switch */
+    uint64_t flags;
+    uint64_t entry_cyc;    /* when the guest was entered */
+    uint64_t exit_cyc;     /* when it last left */
+    uint64_t guest_cyc;
+    uint64_t switch_cyc;
+    uint64_t spin_cyc;     /* host time still to spend, interruptible */
+    uint64_t compute_cyc;  /* left of the current COMPUTE */
+    uint32_t pc;           /* step index, while in a hook */
+    uint32_t gpc;          /* op index */
+    uint16_t vm;
+    uint8_t cont;
+    uint8_t after;
+    uint8_t stage;
+    uint8_t reason;        /* of the last exit */
+    uint8_t pstate_i;
+    uint8_t in_irq;
+    uint64_t exits[PYEMU_X_COUNT];
+    struct timer_regs mem[N_TIMERS];
+    uint64_t regs[PYEMU_N_REGS];
+    uint64_t extra_cyc;    /* host time the guest program adds to this exit */
+    uint64_t extra_user;   /* MMIO_USER: unloaded | reloaded << 32, cycles */
+    uint64_t rng_n;        /* draws so far */
+    uint64_t list_pos;
+    uint64_t list_end;
+    uint32_t list_table;
+    uint32_t pmr;          /* VMCR */
+    uint32_t iar;
+    uint32_t gpc_return;
+    uint32_t prog;
+    uint32_t irq_entry;
+    uint32_t id;
+    uint32_t ap_head;
+    uint16_t ap_len;
+    uint16_t used_lrs;
+    uint8_t eoimode;
+    uint8_t event;         /* WFE event register */
+    uint8_t uie;
+    uint8_t resident;      /* between vcpu load and put of the ioctl */
+    uint32_t vapr;         /* one bit per priority group of 8 */
+    uint32_t saved_pc;     /* under a scheduler put/load */
+    uint8_t saved_cont;
+    uint8_t saved_stage;
+    uint8_t poll;          /* this block is polling */
+    uint8_t hook;          /* enum pyemu_hook of pc */
+    uint8_t ended;         /* its program is over */
+    uint8_t sleep_off;     /* sleeping because powered off */
+    uint16_t hcr_eoicount;
+    uint64_t block_cyc;    /* start of kvm_vcpu_block */
+    uint64_t poll_until_cyc;
+    uint64_t halt_poll_cyc;
+    uint64_t load_cyc;
+    uint64_t oncpu_cyc;
+    uint64_t loads;
+    uint64_t injected_cyc; /* when 27 last became pending */
+    uint64_t user_levels;
+    uint64_t answer;       /* of the last policy callback, +1 */
+    uint32_t trap_op;      /* op that trapped: what handle_exit looks at */
+    uint32_t pad;
+    struct list_register lr[PYEMU_MAX_LRS];
+    struct vgic_irq irq[N_PRIVATE];
+};
+
+/* Physical CPU: registers, its part of the GIC, its run queue. */
+struct pcpu {
+    uint64_t now_cyc;
+    uint64_t horizon_cyc;  /* nothing happens to this pCPU before it */
+    uint64_t flags;
+    uint32_t cur;          /* thread, PYEMU_NONE = idle */
+    uint32_t running;      /* KVM's per-cpu running vcpu pointer */
+    /* GIC: one bit per private INTID (2.1) */
+    uint32_t irq_enabled;
+    uint32_t irq_line;
+    uint32_t irq_latch;
+    uint32_t irq_active;
+    uint32_t irq_edge;
+    uint32_t pmr;
+    uint32_t running_prio; /* PRIORITY_IDLE when none */
+    uint32_t acked;        /* INTID in the ISR */
+    struct timer_regs hw[N_TIMERS];
+    uint64_t line_due_cyc[N_TIMERS];
+    uint64_t offset_ticks; /* CNTVOFF_EL2 */
+    uint32_t cnthctl;      /* CNTHCTL_GUEST or CNTHCTL_HOST */
+    uint8_t line_target[N_TIMERS];
+    uint8_t irq_stage;     /* enum isr_stage */
+    uint8_t irq_saved;     /* PSTATE.I under IRQ_SAVE */
+    uint8_t online;
+    uint8_t idle_exit;     /* charge IDLE_EXIT at the next pick */
+    uint8_t n_lrs;         /* list registers in use */
+    uint8_t uie;
+    uint8_t stale;         /* bit per timer: CTL reads back old ISTATUS */
+    uint8_t device_pending;
+    uint32_t irq_pc;
+    uint32_t irq_first;    /* this IAR read is the first of the exception */
+    uint64_t irq_scratch;  /* FIRE, CHANGED, ACT of the interrupted thread */
+    struct list_register lr[PYEMU_MAX_LRS];
+    uint32_t timers;       /* heap root: soft timers */
+    uint32_t rq;           /* heap root: runnable threads by vruntime */
+    uint32_t msgs;         /* heap root: messages from other pCPUs */
+    uint32_t n_running;
+    uint64_t min_vruntime;
+    uint64_t next_tick_cyc;
+    uint64_t next_slice_cyc;
+    uint64_t window_cyc;   /* end of the current window */
+    uint64_t guest_cyc;
+    uint64_t idle_cyc;
+    uint64_t task_cyc;
+    uint64_t switch_cyc;
+    uint64_t busy_cyc;     /* time with a vCPU thread current */
+    uint64_t next_outside;
+    uint8_t prio[N_PRIVATE];
+};
+
+enum isr_stage { ISR_NONE = 0, ISR_ENTRY, ISR_HANDLER, ISR_EXIT };
+
+enum { CNTHCTL_GUEST = 1, CNTHCTL_HOST = 3 };
+
+struct vm {
+    uint64_t cntvoff_ticks;
+    uint32_t user_irqchip;
+    uint32_t first_vcpu;
+    uint32_t n_vcpus;
+    uint32_t off;          /* SYSTEM_OFF */
+};
+
+enum msg_kind { MSG_INJECT = 1, MSG_WAKE, MSG_KICK, MSG_POWER, MSG_DEVICE };
+
+struct message {
+    uint32_t kind;
+    uint32_t vcpu;
+    uint32_t intid;
+    uint32_t arg;
+    uint64_t at_cyc;
+    uint32_t next_free;
+    uint32_t pad;
+};
+
+/* Sums per exit reason that histograms cannot give exactly. */
+struct reason_sum {
+    uint64_t count;
+    uint64_t guest_cyc;
+    uint64_t handling_cyc;
+    uint64_t min_cyc;
+    uint64_t max_cyc;
+};
+
+enum { N_HISTS = 2 + 2 * PYEMU_X_COUNT };
+enum { HIST_TIMER = 0, HIST_INJECT = 1, HIST_HANDLING = 2,
+       HIST_GUEST = 2 + PYEMU_X_COUNT };
+
+struct machine_state {
+    struct pyemu_config cfg;
+    struct clock clock;
+    uint64_t step_count[PYEMU_MAX_STEPS];
+    uint64_t dyn_count[PYEMU_P_COUNT];
+    uint64_t counters[PYEMU_C_COUNT];
+    uint64_t hist[N_HISTS][PYEMU_HIST_BUCKETS];
+    struct reason_sum reasons[PYEMU_X_COUNT];
+    uint64_t exits;
+    uint64_t guest_cyc;
+    uint64_t window_start_cyc;
+    uint64_t next_move;
+    uint64_t next_outside;
+    uint64_t msg_seq;
+    uint32_t free_msg;
+    uint32_t started;
+    uint32_t n_off;        /* vCPU threads that ended */
+    uint32_t poisoned;
+    uint32_t resume_pcpu;  /* where a stop inside a window continues */
+    uint32_t resume_valid;
+};
+
+struct policy_table {
+    struct pyemu_step steps[PYEMU_MAX_STEPS];
+    struct pyemu_guard guards[PYEMU_MAX_GUARDS];
+    uint32_t cost[PYEMU_MAX_STEPS]; /* of each step: cost[prim] */
+    uint32_t hook_start[PYEMU_H_COUNT + 1];
+    uint32_t n_steps;
+    uint32_t n_guards;
+    uint64_t switches;
+};
+
+struct program {
+    const struct pyemu_op *ops;
+    uint32_t n;
+};
+
+struct value_table {
+    const uint64_t *values;
+    uint64_t n;
+};
+
+struct path_cache;
+
+struct pyemu_machine {
+    struct machine_state *s;
+    struct pcpu *pcpus;
+    struct vcpu *vcpus;
+    struct vm *vms;
+    struct thread *threads;
+    struct heap_node *timer_nodes; /* 2 per vCPU, 1 per task */
+    struct heap_node *rq_nodes;
+    struct heap_node *msg_nodes;
+    struct message *msgs;
+    struct vgic_irq *spis;         /* PYEMU_N_SPIS per VM */
+    uint64_t bytes;
+    uint32_t n_msgs;
+    /* inputs: fixed while a run is under way */
+    uint32_t cost[PYEMU_P_COUNT];
+    struct policy_table policy;
+    struct program *programs;
+    struct value_table *tables;
+    const struct pyemu_move *moves;
+    uint64_t n_moves;
+    const struct pyemu_outside *outside;
+    uint64_t n_outside;
+    struct path_cache *paths;
+    struct pyemu_event *trace;
+    uint64_t trace_cap;
+    uint64_t trace_n;
+    uint64_t until_cyc;
+    uint64_t until_guest_cyc;
+    uint64_t until_exits;
+    uint64_t latency_cyc;          /* least cross-pCPU latency */
+    uint32_t stop;                 /* enum pyemu_stop + 1, 0 = go on */
+    uint32_t stop_vcpu;
+    uint32_t stop_step;
+    volatile uint32_t interrupted; /* set by another thread */
+    char error[256];
+};
+
+static inline bool machine_switch(const struct pyemu_machine *m, uint32_t s)
+{
+    return has_bit64(m->policy.switches, s);
+}
+
+static inline uint32_t n_threads(const struct pyemu_machine *m)
+{
+    return m->s->cfg.n_vcpus + m->s->cfg.n_tasks;
+}
+
+static inline uint32_t vcpu_idx(const struct pyemu_machine *m, const struct vcpu *v)
+{
+    return (uint32_t)(v - m->vcpus);
+}
+
+static inline uint32_t pcpu_idx(const struct pyemu_machine *m, const struct pcpu *p)
+{
+    return (uint32_t)(p - m->pcpus);
+}
+
+static inline void count(struct pyemu_machine *m, uint32_t counter)
+{
+    m->s->counters[counter]++;
+}
+
+#endif
