@@ -88,16 +88,23 @@ int pyemu_pcpu_stats(struct pyemu_machine *m, uint32_t first, uint32_t n,
         const bool vcpu = p->cur < m->s->cfg.n_vcpus;
         const uint64_t busy =
             p->busy_cyc + (vcpu ? p->now_cyc - m->threads[p->cur].slice_cyc : 0);
-        const bool guest = vcpu && m->vcpus[p->cur].stage == STAGE_GUEST;
-        const uint64_t in_guest =
-            p->guest_cyc + (guest ? p->now_cyc - m->vcpus[p->cur].entry_cyc : 0);
+        uint64_t in_guest = p->guest_cyc;
+        uint64_t switching = p->switch_cyc;
+
+        if (vcpu) {
+            const struct vcpu *v = &m->vcpus[p->cur];
+
+            in_guest += v->guest_cyc - v->guest_at_pick;
+            in_guest += v->stage == STAGE_GUEST ? p->now_cyc - v->entry_cyc : 0;
+            switching += v->switch_cyc - v->switch_at_pick;
+        }
 
         out[i].now_cyc = p->now_cyc;
         out[i].guest_cyc = in_guest;
         out[i].idle_cyc = p->idle_cyc;
         out[i].task_cyc = p->task_cyc;
-        out[i].switch_cyc = p->switch_cyc;
-        out[i].handling_cyc = busy - in_guest - p->switch_cyc;
+        out[i].switch_cyc = switching;
+        out[i].handling_cyc = busy - in_guest - switching;
     }
     return PYEMU_OK;
 }

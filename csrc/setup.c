@@ -11,6 +11,7 @@
 #include "kvm/vgic.h"
 #include "kvm/vtimer.h"
 #include "policy/paths.h"
+#include "policy/steps.h"
 #include "state/layout.h"
 #include "state/reset.h"
 
@@ -215,6 +216,7 @@ int pyemu_set_policy(struct pyemu_machine *m, const struct pyemu_step *steps,
     m->policy.n_steps = n_steps;
     m->policy.n_guards = n_guards;
     m->policy.switches = switches;
+    steps_prepare(&m->policy);
     price_steps(m);
     return PYEMU_OK;
 }

@@ -24,7 +24,6 @@ static inline void charge_switch(struct pyemu_machine *m, struct pcpu *p,
 {
     charge_n(m, p, prim, n);
     v->switch_cyc += n * m->cost[prim];
-    p->switch_cyc += n * m->cost[prim];
 }
 
 /* Log-linear buckets: 16 per octave, exact below 32. */

@@ -5,6 +5,7 @@
 #include "host/sched.h"
 #include "host/softtimer.h"
 #include "hw/gic.h"
+#include "policy/paths.h"
 #include "policy/steps.h"
 
 /* Locals of the code a policy describes: not the interrupted thread's. */
@@ -123,8 +124,12 @@ void irq_step(struct pyemu_machine *m, struct pcpu *p)
 {
     if (p->irq_pc < stage_end(m, p)) {
         const bool iar = m->policy.steps[p->irq_pc].prim == PYEMU_P_IAR_R;
+        struct vcpu *v = running_vcpu(m, p);
 
-        (void)step_execute(m, p, running_vcpu(m, p), &p->irq_pc);
+        if (!iar && v != NULL && m->paths != NULL &&
+            paths_walk(m, p, v, &p->irq_pc, stage_end(m, p)))
+            return;
+        (void)step_execute(m, p, v, &p->irq_pc);
         if (iar && (p->flags & FLAG(SPURIOUS)) != 0) {
             if (p->irq_first != 0)
                 count(m, PYEMU_C_SPURIOUS_IRQ);

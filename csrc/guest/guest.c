@@ -22,6 +22,8 @@ static bool take_virq(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
         return false;
     charge(m, p, PYEMU_P_G_VECTOR);
     v->gpc_return = v->gpc;
+    v->compute_saved = v->compute_cyc;
+    v->compute_cyc = 0;
     v->gpc = v->irq_entry;
     v->pstate_i = 1;
     v->in_irq = 1;
@@ -48,28 +50,12 @@ static void compute(struct pcpu *p, struct vcpu *v, uint64_t limit_cyc)
     v->compute_cyc -= n;
 }
 
-/* Ops that only move the program counter or a register. */
+/* Rarer ops that move the program counter or a register. */
 static void flow_op(struct pyemu_machine *m, struct vcpu *v, const struct pyemu_op *op)
 {
     switch (op->op) {
-    case PYEMU_OP_JUMP: v->gpc = op->b; break;
-    case PYEMU_OP_LOOP:
-        if (++v->regs[op->a] < op->c)
-            v->gpc = op->b;
-        else
-            v->regs[op->a] = 0;
-        break;
-    case PYEMU_OP_COUNT: v->regs[op->a] += op->c; break;
-    case PYEMU_OP_UNTIL:
-        if (v->regs[op->a] < op->c)
-            v->gpc = op->b;
-        break;
     case PYEMU_OP_WAIT_REG:
         if (v->regs[op->a] < op->c + v->regs[PYEMU_N_REGS - 1])
-            v->gpc = op->b;
-        break;
-    case PYEMU_OP_IF_INTID:
-        if (v->iar != op->a)
             v->gpc = op->b;
         break;
     case PYEMU_OP_RAND:
@@ -81,6 +67,8 @@ static void flow_op(struct pyemu_machine *m, struct vcpu *v, const struct pyemu_
         v->list_pos = op->c;
         v->list_end = op->b;
         break;
+    case PYEMU_OP_SEV: v->event = 1; break;
+    case PYEMU_OP_MARK: break;
     default: break;
     }
 }
@@ -100,42 +88,12 @@ static enum op_result gic_op(struct pyemu_machine *m, struct pcpu *p, struct vcp
         v->gpc = v->gpc_return;
         v->pstate_i = 0;
         v->in_irq = 0;
+        v->compute_cyc = v->compute_saved;
+        v->compute_saved = 0;
         break;
     }
     charge(m, p, PYEMU_P_G_INSN);
     return OP_IRQ_CHECK;
-}
-
-static enum op_result plain_op(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-                               const struct pyemu_op *op, uint64_t limit_cyc)
-{
-    switch (op->op) {
-    case PYEMU_OP_COMPUTE:
-        v->compute_cyc = op->c;
-        compute(p, v, limit_cyc);
-        return OP_NEXT;
-    case PYEMU_OP_COMPUTE_DIST:
-        v->compute_cyc = ops_draw(m, v, op->a);
-        compute(p, v, limit_cyc);
-        return OP_NEXT;
-    case PYEMU_OP_MARK:
-        trace(m, p, vcpu_idx(m, v), PYEMU_E_MARK, op->c);
-        return OP_NEXT;
-    case PYEMU_OP_RESET_STATS:
-        machine_reset_stats(m);
-        return OP_NEXT;
-    case PYEMU_OP_SEV:
-        v->event = 1;
-        return OP_NEXT;
-    default:
-        if (op->op >= PYEMU_OP_ACK && op->op <= PYEMU_OP_PMR)
-            return gic_op(m, p, v, op);
-        if (op->op == PYEMU_OP_EOIMODE)
-            return gic_op(m, p, v, op);
-        charge(m, p, PYEMU_P_G_INSN);
-        flow_op(m, v, op);
-        return OP_NEXT;
-    }
 }
 
 static void end(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
@@ -143,49 +101,161 @@ static void end(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
     const uint64_t ran = p->now_cyc - v->entry_cyc;
 
     v->guest_cyc += ran;
-    p->guest_cyc += ran;
     m->s->guest_cyc += ran;
     run_end(m, p, v);
 }
 
-/* One op; traps and waits leave the guest. */
-static enum op_result one_op(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-                             uint64_t limit_cyc)
+static enum op_result trap(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                           const struct pyemu_op *op)
 {
-    const struct pyemu_op *op = &m->programs[v->prog].ops[v->gpc];
+    return trap_take(m, p, v, op) ? OP_NEXT : OP_LEFT;
+}
 
-    v->trap_op = v->gpc++;
+/* Waits: no trap where the architecture lets them complete at once. */
+static enum op_result wait_op(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                              const struct pyemu_op *op)
+{
+    charge(m, p, PYEMU_P_G_INSN);
+    if (op->op == PYEMU_OP_WFI && wfi_completes(p))
+        return OP_NEXT;
+    if (op->op == PYEMU_OP_WFE && v->event != 0) {
+        v->event = 0;
+        return OP_NEXT;
+    }
+    return trap(m, p, v, op);
+}
+
+static enum op_result rare_op(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                              const struct pyemu_op *op)
+{
     switch (op->op) {
     case PYEMU_OP_END:
         end(m, p, v);
         return OP_LEFT;
-    case PYEMU_OP_WFI:
-        charge(m, p, PYEMU_P_G_INSN);
-        if (wfi_completes(p))
-            return OP_NEXT;
-        return trap_take(m, p, v, op) ? OP_IRQ_CHECK : OP_LEFT;
-    case PYEMU_OP_WFE:
-        charge(m, p, PYEMU_P_G_INSN);
-        if (v->event != 0) {
-            v->event = 0;
-            return OP_NEXT;
-        }
-        return trap_take(m, p, v, op) ? OP_IRQ_CHECK : OP_LEFT;
+    case PYEMU_OP_RESET_STATS:
+        machine_reset_stats(m);
+        return OP_NEXT;
+    case PYEMU_OP_ACK:
+    case PYEMU_OP_EOI:
+    case PYEMU_OP_DIR:
+    case PYEMU_OP_IRQ_ON:
+    case PYEMU_OP_IRQ_OFF:
+    case PYEMU_OP_ERET:
+    case PYEMU_OP_PMR:
+    case PYEMU_OP_EOIMODE: return gic_op(m, p, v, op);
     case PYEMU_OP_TIMER_SET:
     case PYEMU_OP_TIMER_CVAL:
     case PYEMU_OP_TIMER_TVAL:
     case PYEMU_OP_TIMER_CTL:
     case PYEMU_OP_TIMER_NEXT:
     case PYEMU_OP_TIMER_LIST:
-        if (ops_timer(m, p, v, op))
-            return OP_NEXT;
-        return trap_take(m, p, v, op) ? OP_IRQ_CHECK : OP_LEFT;
+        return ops_timer(m, p, v, op) ? OP_NEXT : trap(m, p, v, op);
+    case PYEMU_OP_WFI:
+    case PYEMU_OP_WFE: return wait_op(m, p, v, op);
+    case PYEMU_OP_COMPUTE_DIST:
+        v->compute_cyc = ops_draw(m, v, op->a);
+        return OP_NEXT;
     default:
-        if (!trap_is_trap(op->op))
-            return plain_op(m, p, v, op, limit_cyc);
+        if (op->op == PYEMU_OP_MARK)
+            trace(m, p, vcpu_idx(m, v), PYEMU_E_MARK, op->c);
         charge(m, p, PYEMU_P_G_INSN);
-        return trap_take(m, p, v, op) ? OP_IRQ_CHECK : OP_LEFT;
+        flow_op(m, v, op);
+        return OP_NEXT;
     }
+}
+
+/* One op that is not plain flow; traps and waits leave the guest. */
+static inline enum op_result one_op(struct pyemu_machine *m, struct pcpu *p,
+                                    struct vcpu *v, const struct pyemu_op *op)
+{
+    v->trap_op = v->gpc++;
+    switch (op->op) {
+    case PYEMU_OP_HVC:
+    case PYEMU_OP_SMC:
+    case PYEMU_OP_SYSREG:
+    case PYEMU_OP_MMIO_KERNEL:
+    case PYEMU_OP_MMIO_USER:
+    case PYEMU_OP_FAULT:
+    case PYEMU_OP_SGI:
+    case PYEMU_OP_CPU_ON:
+    case PYEMU_OP_CPU_OFF:
+    case PYEMU_OP_SYSTEM_OFF:
+    case PYEMU_OP_GIC_ENABLE:
+    case PYEMU_OP_GIC_DISABLE:
+    case PYEMU_OP_SPENDR:
+    case PYEMU_OP_CPENDR:
+    case PYEMU_OP_SACTIVER:
+    case PYEMU_OP_CACTIVER:
+    case PYEMU_OP_GIC_PRIO:
+        charge(m, p, PYEMU_P_G_INSN);
+        return trap(m, p, v, op);
+    default: return rare_op(m, p, v, op);
+    }
+}
+
+/* Clock and program counter of a run of flow ops, kept out of memory. */
+struct flow {
+    uint64_t now_cyc;
+    uint64_t n_insns;
+    uint32_t pc;
+};
+
+/* One op of plain control flow; false: op is something else. */
+static inline bool flow_step(struct vcpu *v, const struct pyemu_op *op, struct flow *f)
+{
+    switch (op->op) {
+    case PYEMU_OP_JUMP:
+        f->pc = op->b;
+        break;
+    case PYEMU_OP_LOOP:
+        if (++v->regs[op->a] < op->c) {
+            f->pc = op->b;
+        } else {
+            v->regs[op->a] = 0;
+            f->pc++;
+        }
+        break;
+    case PYEMU_OP_COUNT:
+        v->regs[op->a] += op->c;
+        f->pc++;
+        break;
+    case PYEMU_OP_UNTIL:
+        f->pc = v->regs[op->a] < op->c ? op->b : f->pc + 1;
+        break;
+    case PYEMU_OP_IF_INTID:
+        f->pc = v->iar != op->a ? op->b : f->pc + 1;
+        break;
+    default: return false;
+    }
+    f->n_insns++;
+    return true;
+}
+
+/* Runs flow ops up to `until`; stands at the first op that is something else. */
+static void flow_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                     const struct pyemu_op *ops, uint64_t until)
+{
+    struct flow f = {.now_cyc = p->now_cyc, .pc = v->gpc};
+    const uint64_t insn_cyc = m->cost[PYEMU_P_G_INSN];
+
+    while (f.now_cyc < until) {
+        const struct pyemu_op *op = &ops[f.pc];
+
+        if (flow_step(v, op, &f)) {
+            f.now_cyc += insn_cyc;
+        } else if (op->op == PYEMU_OP_COMPUTE) {
+            const uint64_t n = min_u64(op->c, until - f.now_cyc);
+
+            f.pc++;
+            f.now_cyc += n;
+            v->compute_cyc = op->c - n;
+        } else {
+            break;
+        }
+    }
+    p->now_cyc = f.now_cyc;
+    v->gpc = f.pc;
+    m->s->dyn_count[PYEMU_P_G_INSN] += f.n_insns;
 }
 
 /* Maintenance conditions the guest's own EOIs can create (2.3). */
@@ -197,34 +267,39 @@ static void maintenance(struct pcpu *p, const struct vcpu *v)
         gic_set_line(p, INTID_MAINT, line);
 }
 
+static void interrupts(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    if (p->uie != 0)
+        maintenance(p, v);
+    (void)take_virq(m, p, v);
+}
+
 void guest_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                uint64_t limit_cyc)
 {
-    bool check = p->n_lrs != 0;
+    const struct pyemu_op *ops = m->programs[v->prog].ops;
+    enum op_result last = OP_IRQ_CHECK;
 
     while (m->stop == 0) {
-        if (check && p->n_lrs != 0) {
-            if (p->uie != 0)
-                maintenance(p, v);
-            (void)take_virq(m, p, v);
-            check = false;
-        }
+        if (last == OP_IRQ_CHECK && p->n_lrs != 0)
+            interrupts(m, p, v);
         if ((p->flags & FLAG(PIRQ)) != 0) {
-            (void)trap_irq(m, p, v);
+            trap_irq(m, p, v);
             return;
         }
         const uint64_t until = min_u64(limit_cyc, p->horizon_cyc);
 
         if (p->now_cyc >= until)
             return;
-        if (v->compute_cyc != 0) {
+        last = OP_NEXT;
+        if (v->compute_cyc != 0)
             compute(p, v, until);
+        if (v->compute_cyc == 0)
+            flow_run(m, p, v, ops, until);
+        if (v->compute_cyc != 0 || p->now_cyc >= until)
             continue;
-        }
-        switch (one_op(m, p, v, until)) {
-        case OP_LEFT: return;
-        case OP_IRQ_CHECK: check = true; break;
-        default: break;
-        }
+        last = one_op(m, p, v, &ops[v->gpc]);
+        if (last == OP_LEFT)
+            return;
     }
 }

@@ -77,6 +77,10 @@ uint32_t sched_pick(struct pyemu_machine *m, struct pcpu *p)
     count(m, PYEMU_C_SCHED_SWITCHES);
     th->since_cyc = p->now_cyc;
     th->slice_cyc = p->now_cyc;
+    if (t < m->s->cfg.n_vcpus) {
+        m->vcpus[t].guest_at_pick = m->vcpus[t].guest_cyc;
+        m->vcpus[t].switch_at_pick = m->vcpus[t].switch_cyc;
+    }
     if (m->s->cfg.timeslice_cyc != 0)
         p->next_slice_cyc = p->now_cyc + m->s->cfg.timeslice_cyc;
     trace(m, p, t, PYEMU_E_SWITCH, t);
@@ -165,9 +169,14 @@ void sched_thread_off(struct pyemu_machine *m, struct pcpu *p, uint32_t state)
     struct thread *th = &m->threads[t];
 
     sched_account(m, p);
-    if (t < m->s->cfg.n_vcpus)
-        m->vcpus[t].oncpu_cyc += p->now_cyc - th->slice_cyc;
-    p->busy_cyc += t < m->s->cfg.n_vcpus ? p->now_cyc - th->slice_cyc : 0;
+    if (t < m->s->cfg.n_vcpus) {
+        struct vcpu *v = &m->vcpus[t];
+
+        v->oncpu_cyc += p->now_cyc - th->slice_cyc;
+        p->busy_cyc += p->now_cyc - th->slice_cyc;
+        p->guest_cyc += v->guest_cyc - v->guest_at_pick;
+        p->switch_cyc += v->switch_cyc - v->switch_at_pick;
+    }
     p->cur = PYEMU_NONE;
     th->state = state;
     if (state != T_RUNNABLE)

@@ -117,8 +117,7 @@ static bool level_of(const struct vcpu *v, uint32_t t)
     return has_bit64(v->flags, t == TIMER_V ? PYEMU_F_LEVEL_V : PYEMU_F_LEVEL_P);
 }
 
-static bool level_prim(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-                       uint32_t prim)
+void vtimer_level(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t prim)
 {
     switch (prim) {
     case PYEMU_P_EVAL_V: eval(v, TIMER_V, mem_fires(v, TIMER_V)); break;
@@ -143,13 +142,12 @@ static bool level_prim(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     case PYEMU_P_INJECT_V_FIRE:
         inject(m, p, v, TIMER_V, has_bit64(v->flags, PYEMU_F_FIRE));
         break;
-    default: return false;
+    default: break;
     }
-    return true;
 }
 
-static bool active_prim(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-                        uint32_t prim)
+void vtimer_active(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                   uint32_t prim)
 {
     const uint64_t f = v->flags;
 
@@ -178,9 +176,8 @@ static bool active_prim(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
         break;
     case PYEMU_P_VGIC_RESET_V: vgic_reset_irq(m, v, INTID_VTIMER); break;
     case PYEMU_P_SAMPLE_V: vgic_sample(m, p, v, INTID_VTIMER); break;
-    default: return false;
+    default: break;
     }
-    return true;
 }
 
 static void arm(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t t,
@@ -218,8 +215,7 @@ static void recheck(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uin
         arm(m, p, v, t, at);
 }
 
-static bool soft_prim(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-                      uint32_t prim)
+void vtimer_soft(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t prim)
 {
     switch (prim) {
     case PYEMU_P_BG_ARM: {
@@ -244,21 +240,14 @@ static bool soft_prim(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
         sched_wake(m, p, vcpu_idx(m, v));
         break;
     case PYEMU_P_WAKE: sched_wake(m, p, vcpu_idx(m, v)); break;
-    default: return false;
+    default: break;
     }
-    return true;
 }
 
-bool vtimer_prim(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t prim)
+void vtimer_reg(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t prim)
 {
-    if (prim >= PYEMU_P_CNTV_CTL_R && prim <= PYEMU_P_CNTV_CTL_W) {
+    if (prim <= PYEMU_P_CNTV_CTL_W)
         reg_move(m, p, v, prim, TIMER_V);
-        return true;
-    }
-    if (prim >= PYEMU_P_CNTP_CTL_R && prim <= PYEMU_P_CNTP_CTL_W) {
+    else
         reg_move(m, p, v, prim - PYEMU_P_CNTP_CTL_R + PYEMU_P_CNTV_CTL_R, TIMER_P);
-        return true;
-    }
-    return level_prim(m, p, v, prim) || active_prim(m, p, v, prim) ||
-           soft_prim(m, p, v, prim);
 }

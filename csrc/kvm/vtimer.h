@@ -7,8 +7,12 @@
 
 #include "state/state.h"
 
-/* Timer primitive prim on v; false if prim is not one of them. */
-bool vtimer_prim(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t prim);
+/* One primitive of each family; prim must belong to it (policy/steps.c). */
+void vtimer_reg(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t prim);
+void vtimer_level(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t prim);
+void vtimer_active(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                   uint32_t prim);
+void vtimer_soft(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t prim);
 
 /* Guest or user space wrote the memory copy: derive what follows from it. */
 void vtimer_mem_written(struct pyemu_machine *m, struct vcpu *v, uint32_t t,

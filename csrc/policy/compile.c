@@ -273,6 +273,29 @@ static bool take_step(struct walk *w, uint32_t pc, bool *last)
     return true;
 }
 
+/* Steps that only the interpreter can do, and that go on to the next step. */
+static bool is_effect(uint32_t prim)
+{
+    switch (prim) {
+    case PYEMU_P_VGIC_FLUSH:
+    case PYEMU_P_VGIC_RESTORE:
+    case PYEMU_P_VGIC_SAVE:
+    case PYEMU_P_VGIC_SYNC:
+    case PYEMU_P_EOIR_W:
+    case PYEMU_P_DIR_W:
+    case PYEMU_P_LOADED_SET:
+    case PYEMU_P_LOADED_CLEAR:
+    case PYEMU_P_PENDING:
+    case PYEMU_P_USER_LEVELS: return true;
+    default:
+        return (prim >= PYEMU_P_CNTV_CTL_R && prim <= PYEMU_P_CNTV_CTL_W) ||
+               (prim >= PYEMU_P_CNTP_CTL_R && prim <= PYEMU_P_CNTP_CTL_W) ||
+               (prim >= PYEMU_P_EVAL_V && prim <= PYEMU_P_PPI_DISABLE) ||
+               (prim >= PYEMU_P_BG_ARM && prim <= PYEMU_P_WAKE) ||
+               prim == PYEMU_P_SAMPLE_V;
+    }
+}
+
 static void walk_from(struct walk *w, uint32_t pc, uint32_t hook)
 {
     const struct policy_table *t = &w->m->policy;
@@ -289,8 +312,10 @@ static void walk_from(struct walk *w, uint32_t pc, uint32_t hook)
         const struct pyemu_guard *g = &t->guards[t->steps[pc].guard];
 
         w->read |= g->mask & ~w->written;
-        if (guard_holds(g, w->flags) && !take_step(w, pc, &last))
+        if (guard_holds(g, w->flags) && !take_step(w, pc, &last)) {
+            w->x.effect = is_effect(t->steps[pc].prim);
             break;
+        }
         pc++;
     }
     w->x.end_pc = pc;
@@ -313,11 +338,12 @@ static void finish(struct walk *w, uint64_t original, bool at_exit)
                   mv->mem_ctl != FROM_MEM || mv->mem_cval != FROM_MEM;
         x->any_move |= mv->any;
     }
+    x->pcpu = (w->written & PCPU_FLAGS) != 0;
     x->any_rest = (uint8_t)(x->offset | x->cnthctl | x->running | x->irq_saved);
 }
 
-const struct variant *compile_variant(struct pyemu_machine *m, uint32_t pc,
-                                      uint32_t hook, uint64_t flags)
+struct variant *compile_variant(struct pyemu_machine *m, uint32_t pc,
+                                      uint64_t flags)
 {
     struct path_cache *c = m->paths;
     struct walk w = {.m = m, .flags = flags};
@@ -327,9 +353,7 @@ const struct variant *compile_variant(struct pyemu_machine *m, uint32_t pc,
         w.x.moves[t].mem_ctl = FROM_MEM;
         w.x.moves[t].mem_cval = FROM_MEM;
     }
-    walk_from(&w, pc, hook);
-    if (w.x.end_pc == pc)
-        w.x.n_steps = 0;
+    walk_from(&w, pc, m->policy.steps[pc].hook);
     if (c->n_variants == MAX_VARIANTS || c->n_pool + w.x.n_steps > STEP_POOL)
         return NULL;
     finish(&w, flags, at_exit);
@@ -339,7 +363,5 @@ const struct variant *compile_variant(struct pyemu_machine *m, uint32_t pc,
     w.x.next = c->head[pc];
     c->head[pc] = c->n_variants;
     c->variants[c->n_variants] = w.x;
-    c->count[c->n_variants] = 0;
-    c->extra[c->n_variants] = 0;
     return &c->variants[c->n_variants++];
 }

@@ -27,6 +27,8 @@ struct reg_moves {
 };
 
 struct variant {
+    uint64_t count;       /* times applied since the last fold */
+    uint64_t n_extra;     /* of these, with handling time of their own */
     uint64_t mask;  /* flag bits the walk read ... */
     uint64_t want;  /* ... and their values */
     uint64_t set;
@@ -39,6 +41,8 @@ struct variant {
     uint16_t n_steps; /* 0: no walk from here */
     uint8_t end_hook;
     uint8_t enters;   /* ends in the guest */
+    uint8_t effect;   /* the step at end_pc runs next, its guard holds */
+    uint8_t pcpu;     /* changes flags of the pCPU */
     uint8_t full;     /* from the first exit step into the guest */
     uint8_t handle_prim;
     uint8_t stat;     /* counter that handling adds to */
@@ -57,15 +61,14 @@ enum { MAX_VARIANTS = 4096, STEP_POOL = 131072 };
 struct path_cache {
     uint32_t head[PYEMU_MAX_STEPS];
     uint32_t n_variants;
+    uint32_t last_trip;  /* variant that the last round trip used */
     uint32_t n_pool;
-    uint64_t count[MAX_VARIANTS];
-    uint64_t extra[MAX_VARIANTS];
     struct variant variants[MAX_VARIANTS];
     uint16_t pool[STEP_POOL];
 };
 
 /* New variant for these flags; NULL when the cache is full. */
-const struct variant *compile_variant(struct pyemu_machine *m, uint32_t pc,
-                                      uint32_t hook, uint64_t flags);
+struct variant *compile_variant(struct pyemu_machine *m, uint32_t pc,
+                                      uint64_t flags);
 
 #endif

@@ -28,6 +28,8 @@ void paths_clear(struct pyemu_machine *m)
     paths_fold(m);
     m->paths->n_variants = 0;
     m->paths->n_pool = 0;
+    m->paths->last_trip = 0;
+    m->paths->variants[0].full = 0;
     for (uint32_t i = 0; i < PYEMU_MAX_STEPS; i++)
         m->paths->head[i] = PYEMU_NONE;
 }
@@ -40,8 +42,8 @@ void paths_fold(struct pyemu_machine *m)
     if (c == NULL)
         return;
     for (uint32_t i = 0; i < c->n_variants; i++) {
-        const struct variant *x = &c->variants[i];
-        const uint64_t n = c->count[i];
+        struct variant *x = &c->variants[i];
+        const uint64_t n = x->count;
 
         if (n == 0)
             continue;
@@ -51,22 +53,22 @@ void paths_fold(struct pyemu_machine *m)
             m->s->dyn_count[x->handle_prim] += n;
         if (x->stat != 0)
             m->s->counters[x->stat] += n;
-        if (x->full != 0 && n > c->extra[i])
-            account_handling(m, x->reason, x->cost, n - c->extra[i]);
-        c->count[i] = 0;
-        c->extra[i] = 0;
+        if (x->full != 0 && n > x->n_extra)
+            account_handling(m, x->reason, x->cost, n - x->n_extra);
+        x->count = 0;
+        x->n_extra = 0;
     }
 }
 
-static const struct variant *find(struct pyemu_machine *m, const struct vcpu *v,
-                                  uint64_t flags)
+static inline struct variant *find(struct pyemu_machine *m, uint32_t pc,
+                                         uint64_t flags)
 {
     struct path_cache *c = m->paths;
 
-    for (uint32_t i = c->head[v->pc]; i != PYEMU_NONE; i = c->variants[i].next)
+    for (uint32_t i = c->head[pc]; i != PYEMU_NONE; i = c->variants[i].next)
         if ((flags & c->variants[i].mask) == c->variants[i].want)
             return &c->variants[i];
-    return compile_variant(m, v->pc, v->hook, flags);
+    return compile_variant(m, pc, flags);
 }
 
 /* Register moves a walk adds up to; the output lines stay low throughout. */
@@ -100,7 +102,7 @@ static void move_registers(struct pcpu *p, struct vcpu *v, const struct variant 
 }
 
 static void move_rest(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-                      const struct variant *x)
+                      struct variant *x)
 {
     if (x->offset == SET_GUEST)
         p->offset_ticks = m->vms[v->vm].cntvoff_ticks;
@@ -116,19 +118,27 @@ static void move_rest(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
         p->irq_saved = x->irq_saved == SET_ONE;
 }
 
-static void enter(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-                  const struct variant *x, uint64_t extra)
+/* Handling that took the same time n times is counted by the variant. */
+static void extra_handling(struct pyemu_machine *m, const struct vcpu *v,
+                           struct variant *x, uint64_t extra)
 {
-    if (x->full == 0) {
-        if (v->exit_cyc != PYEMU_NEVER)
-            account_handling(m, v->reason, p->now_cyc - v->exit_cyc, 1);
-    } else if (extra != 0) {
-        m->paths->extra[x - m->paths->variants]++;
-        account_handling(m, v->reason, x->cost + extra, 1);
+    x->n_extra++;
+    account_handling(m, v->reason, x->cost + extra, 1);
+}
+
+static void enter(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                  struct variant *x, uint64_t extra)
+{
+    if (x->full != 0) {
+        if (extra != 0)
+            extra_handling(m, v, x, extra);
+    } else if (v->exit_cyc != PYEMU_NEVER) {
+        account_handling(m, v->reason, p->now_cyc - v->exit_cyc, 1);
     }
     count(m, PYEMU_C_GUEST_ENTRIES);
     v->cont = CONT_NONE;
     v->stage = STAGE_GUEST;
+    v->hook = PYEMU_H_ENTER;
     v->entry_cyc = p->now_cyc;
     trace(m, p, vcpu_idx(m, v), PYEMU_E_ENTRY, 0);
 }
@@ -137,24 +147,22 @@ static void enter(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
  * Applies x if nothing can happen inside it: its whole length lies before the
  * horizon, which includes software expiries and line latencies.
  */
-static bool apply(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-                  const struct variant *x, uint64_t flags)
+static inline bool apply(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                         struct variant *x, uint64_t flags)
 {
     const uint64_t extra = x->handle_prim != 0 ? v->extra_cyc : 0;
     const uint64_t total = x->cost + extra;
 
-    if (x->n_steps == 0 || p->now_cyc + total >= p->horizon_cyc)
+    if (p->now_cyc + total >= p->horizon_cyc)
         return false;
     const uint64_t new_flags = (flags & ~x->clear) | x->set;
 
-    m->paths->count[x - m->paths->variants]++;
+    x->count++;
     p->now_cyc += total;
     v->switch_cyc += x->switch_cyc;
-    p->switch_cyc += x->switch_cyc;
-    p->flags = new_flags & PCPU_FLAGS;
+    if (x->pcpu != 0)
+        p->flags = new_flags & PCPU_FLAGS;
     v->flags = new_flags & ~PCPU_FLAGS;
-    v->pc = x->end_pc;
-    v->hook = x->end_hook;
     if (x->any_move != 0)
         move_registers(p, v, x);
     if (x->any_rest != 0)
@@ -162,25 +170,80 @@ static bool apply(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     if (x->handle_prim != 0) {
         v->after = AFTER_ENTER;
         v->extra_cyc = 0;
-        m->s->dyn_count[PYEMU_P_EXTRA] += extra;
+        if (extra != 0)
+            m->s->dyn_count[PYEMU_P_EXTRA] += extra;
     }
-    if (x->enters != 0)
-        enter(m, p, v, x, extra);
     return true;
 }
 
-bool paths_walk(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+/* Would the pCPU's loop come straight back to this walk? (cpu/pcpu.c) */
+static inline bool undisturbed(const struct pyemu_machine *m, const struct pcpu *p)
 {
-    const uint64_t flags = flags_of(p, v);
-
-    if ((flags & FLAG(RESCHED)) != 0)
-        return false;
-    const struct variant *x = find(m, v, flags);
-
-    return x != NULL && apply(m, p, v, x, flags);
+    return p->now_cyc < p->horizon_cyc && m->stop == 0 &&
+           (p->flags & (FLAG(PIRQ) | bit64(FI_IRQ_OFF))) != FLAG(PIRQ);
 }
 
-bool paths_round_trip(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+bool paths_walk(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t *pc,
+                uint32_t end)
 {
-    return paths_walk(m, p, v) && v->stage == STAGE_GUEST;
+    bool moved = false;
+
+    while (*pc < end && undisturbed(m, p)) {
+        const uint64_t flags = flags_of(p, v);
+        struct variant *x = find(m, *pc, flags);
+
+        if (x == NULL || (flags & FLAG(RESCHED)) != 0 ||
+            (x->n_steps == 0 && x->effect == 0 && x->end_pc == *pc))
+            return moved;
+        const uint64_t extra = x->handle_prim != 0 ? v->extra_cyc : 0;
+
+        if (!apply(m, p, v, x, flags))
+            return moved;
+        moved = true;
+        *pc = x->end_pc;
+        if (x->enters != 0) {
+            enter(m, p, v, x, extra);
+            return true;
+        }
+        if (x->end_hook == PYEMU_H_ENTER && v->hook == PYEMU_H_EXIT && pc == &v->pc) {
+            v->hook = PYEMU_H_ENTER; /* the walk went round the loop */
+            v->cont = CONT_NONE;
+            end = m->policy.hook_start[PYEMU_H_ENTER + 1];
+        }
+        if (x->effect != 0) {
+            const uint32_t at = (*pc)++;
+
+            (void)step_effect(m, p, v, at);
+        }
+    }
+    return moved;
+}
+
+/*
+ * The whole way in one variant: nothing that only describes the way (hook, pc,
+ * stage) needs to be touched. A walk that ends before eret is not for here.
+ */
+bool paths_round_trip(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                      uint64_t reason_bits)
+{
+    const uint64_t flags = flags_of(p, v) | reason_bits | bit64(FI_IRQ_OFF);
+
+    if ((flags & (FLAG(RESCHED) | FLAG(PIRQ))) != 0)
+        return false;
+    struct path_cache *c = m->paths;
+    struct variant *x = &c->variants[c->last_trip];
+    const uint64_t extra = v->extra_cyc;
+
+    if (x->full == 0 || (flags & x->mask) != x->want) {
+        x = find(m, m->policy.hook_start[PYEMU_H_EXIT], flags);
+        c->last_trip = x != NULL ? (uint32_t)(x - c->variants) : 0;
+    }
+    if (x == NULL || x->full == 0 || !apply(m, p, v, x, flags))
+        return false;
+    if (extra != 0)
+        extra_handling(m, v, x, extra);
+    count(m, PYEMU_C_GUEST_ENTRIES);
+    v->entry_cyc = p->now_cyc;
+    trace(m, p, vcpu_idx(m, v), PYEMU_E_ENTRY, 0);
+    return true;
 }

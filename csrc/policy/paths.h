@@ -15,11 +15,16 @@ void paths_free(struct path_cache *c);
 /* Forgets all variants; call after the policy or a cost changed. */
 void paths_clear(struct pyemu_machine *m);
 
-/* Moves v->pc ahead by a variant; false: nothing done, use the step interpreter. */
-bool paths_walk(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
+/*
+ * Moves *pc towards `end`, variants and single effects in turn, for as long as
+ * nothing disturbs; false: nothing done, use the step interpreter.
+ */
+bool paths_walk(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t *pc,
+                uint32_t end);
 
-/* v stands at the first exit step of a simple exit: all the way back in? */
-bool paths_round_trip(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
+/* A simple exit has been accounted: all the way back into the guest? */
+bool paths_round_trip(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                      uint64_t reason_bits);
 
 /* Moves variant counts into step counts, histograms and sums. */
 void paths_fold(struct pyemu_machine *m);

@@ -28,18 +28,4 @@ static inline uint32_t reason_stat(uint32_t reason)
     return reason == PYEMU_X_DABT_KERNEL ? PYEMU_C_MMIO_KERNEL_STAT : 0U;
 }
 
-/* Is an exit by this op nothing but time and counts? */
-static inline bool reason_is_simple(uint32_t reason, uint32_t opcode)
-{
-    switch (reason) {
-    case PYEMU_X_HVC64: return opcode == PYEMU_OP_HVC;
-    case PYEMU_X_SMC64: return opcode == PYEMU_OP_SMC;
-    case PYEMU_X_SYS64: return opcode == PYEMU_OP_SYSREG;
-    case PYEMU_X_DABT_KERNEL: return opcode == PYEMU_OP_MMIO_KERNEL;
-    case PYEMU_X_DABT_FAULT:
-    case PYEMU_X_IABT_LOW: return true;
-    default: return reason <= PYEMU_X_IRQ_MAINT;
-    }
-}
-
 #endif

@@ -18,6 +18,43 @@ static bool is_forwarded(const struct pyemu_machine *m, const struct pcpu *p,
            (intid == INTID_PTIMER && m->s->cfg.direct_ptimer != 0);
 }
 
+enum family { FAM_COST = 0, FAM_REG, FAM_LEVEL, FAM_ACTIVE, FAM_SOFT, FAM_PCPU,
+              FAM_ISR, FAM_VCPU };
+
+/* One dispatch a step: which module a primitive belongs to. */
+static enum family family_of(uint32_t prim)
+{
+    if ((prim >= PYEMU_P_CNTV_CTL_R && prim <= PYEMU_P_CNTV_CTL_W) ||
+        (prim >= PYEMU_P_CNTP_CTL_R && prim <= PYEMU_P_CNTP_CTL_W))
+        return FAM_REG;
+    if (prim >= PYEMU_P_EVAL_V && prim <= PYEMU_P_INJECT_V_FIRE)
+        return FAM_LEVEL;
+    if ((prim >= PYEMU_P_ACT_EITHER && prim <= PYEMU_P_ACTIVE_CLEAR_P) ||
+        prim == PYEMU_P_PPI_ENABLE || prim == PYEMU_P_PPI_DISABLE ||
+        prim == PYEMU_P_VGIC_RESET_V || prim == PYEMU_P_SAMPLE_V)
+        return FAM_ACTIVE;
+    if (prim >= PYEMU_P_BG_ARM && prim <= PYEMU_P_WAKE)
+        return FAM_SOFT;
+    switch (prim) {
+    case PYEMU_P_ISB:
+    case PYEMU_P_CNTVOFF_W:
+    case PYEMU_P_CNTVOFF_W0:
+    case PYEMU_P_CNTHCTL_W_GUEST:
+    case PYEMU_P_CNTHCTL_W_HOST:
+    case PYEMU_P_IRQ_OFF:
+    case PYEMU_P_IRQ_ON:
+    case PYEMU_P_IRQ_SAVE:
+    case PYEMU_P_IRQ_RESTORE:
+    case PYEMU_P_RUNNING_SET:
+    case PYEMU_P_RUNNING_CLEAR: return FAM_PCPU;
+    case PYEMU_P_IAR_R:
+    case PYEMU_P_EOIR_W:
+    case PYEMU_P_DIR_W: return FAM_ISR;
+    case PYEMU_P_ERET: return FAM_VCPU;
+    default: return prim > PYEMU_P_DSB ? FAM_VCPU : FAM_COST;
+    }
+}
+
 static void isr_prim(struct pyemu_machine *m, struct pcpu *p, uint32_t prim)
 {
     switch (prim) {
@@ -67,9 +104,7 @@ static void pcpu_prim(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
         p->running = PYEMU_NONE;
         p->flags &= ~FLAG(RUNNING);
         break;
-    default:
-        isr_prim(m, p, prim);
-        break;
+    default: break;
     }
 }
 
@@ -145,37 +180,51 @@ static void charge_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
 
     m->s->step_count[pc]++;
     p->now_cyc += cost;
-    if (m->policy.steps[pc].is_switch != 0) {
-        p->switch_cyc += cost;
-        if (v != NULL)
-            v->switch_cyc += cost;
+    if (m->policy.steps[pc].is_switch != 0 && v != NULL)
+        v->switch_cyc += cost;
+}
+
+enum step_result step_effect(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                             uint32_t pc)
+{
+    const uint32_t prim = m->policy.steps[pc].prim;
+
+    charge_step(m, p, v, pc);
+    if (m->s->cfg.trace_steps != 0)
+        trace(m, p, v != NULL ? vcpu_idx(m, v) : PYEMU_NONE,
+              KIND(PYEMU_E_STEP, prim), pc);
+    if (v == NULL && needs_vcpu(prim)) {
+        count(m, PYEMU_C_HOST_OOPS);
+        return STEP_NEXT;
     }
+    switch (m->policy.family[pc]) {
+    case FAM_REG: vtimer_reg(m, p, v, prim); break;
+    case FAM_LEVEL: vtimer_level(m, p, v, prim); break;
+    case FAM_ACTIVE: vtimer_active(m, p, v, prim); break;
+    case FAM_SOFT: vtimer_soft(m, p, v, prim); break;
+    case FAM_PCPU: pcpu_prim(m, p, v, prim); break;
+    case FAM_ISR: isr_prim(m, p, prim); break;
+    case FAM_VCPU: return vcpu_prim(m, p, v, prim);
+    default: break;
+    }
+    return STEP_NEXT;
 }
 
 enum step_result step_execute(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                               uint32_t *pc)
 {
-    const uint32_t at = *pc;
+    const uint32_t at = (*pc)++;
     const struct pyemu_step *s = &m->policy.steps[at];
 
-    if (!guard_holds(&m->policy.guards[s->guard], flags_of(p, v))) {
-        *pc = at + 1;
+    if (!guard_holds(&m->policy.guards[s->guard], flags_of(p, v)))
         return STEP_NEXT;
-    }
-    charge_step(m, p, v, at);
-    if (m->s->cfg.trace_steps != 0)
-        trace(m, p, v != NULL ? vcpu_idx(m, v) : PYEMU_NONE,
-              KIND(PYEMU_E_STEP, s->prim), at);
-    if (v == NULL && needs_vcpu(s->prim)) {
-        count(m, PYEMU_C_HOST_OOPS);
-        *pc = at + 1;
-        return STEP_NEXT;
-    }
-    *pc = at + 1;
-    if (s->prim >= PYEMU_P_CNTV_CTL_R && v != NULL && vtimer_prim(m, p, v, s->prim))
-        return STEP_NEXT;
-    pcpu_prim(m, p, v, s->prim);
-    return v != NULL ? vcpu_prim(m, p, v, s->prim) : STEP_NEXT;
+    return step_effect(m, p, v, at);
+}
+
+void steps_prepare(struct policy_table *t)
+{
+    for (uint32_t i = 0; i < t->n_steps; i++)
+        t->family[i] = (uint8_t)family_of(t->steps[i].prim);
 }
 
 void hook_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t hook)

@@ -35,6 +35,13 @@ static inline bool guard_holds(const struct pyemu_guard *g, uint64_t flags)
 enum step_result step_execute(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                               uint32_t *pc);
 
+/* The same for a step whose guard is known to hold. */
+enum step_result step_effect(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                             uint32_t pc);
+
+/* Works out each step's family once, when a table is set. */
+void steps_prepare(struct policy_table *t);
+
 /* Runs a whole hook to its end; for hooks that run with interrupts off. */
 void hook_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t hook);
 

@@ -176,21 +176,8 @@ void run_entered(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
     trace(m, p, vcpu_idx(m, v), PYEMU_E_ENTRY, 0);
 }
 
-void run_guest_exit(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-                    uint32_t reason)
+void run_guest_exit(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
-    const uint64_t ran = p->now_cyc - v->entry_cyc;
-
-    v->exits[reason]++;
-    v->guest_cyc += ran;
-    v->reason = (uint8_t)reason;
-    v->exit_cyc = p->now_cyc;
-    m->s->exits++;
-    m->s->guest_cyc += ran;
-    p->guest_cyc += ran;
-    m->s->reasons[reason].guest_cyc += ran;
-    hist_add(m, HIST_GUEST + reason, ran);
-    trace(m, p, vcpu_idx(m, v), KIND(PYEMU_E_EXIT, reason), 0);
     p->flags |= bit64(FI_IRQ_OFF); /* taken to EL2 with interrupts masked */
     run_hook(v, m, PYEMU_H_EXIT, CONT_EXIT);
 }
@@ -219,7 +206,8 @@ static void hook_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
         hook_done(m, p, v);
         return;
     }
-    if (m->paths != NULL && paths_walk(m, p, v))
+    if (m->paths != NULL &&
+        paths_walk(m, p, v, &v->pc, m->policy.hook_start[v->hook + 1]))
         return;
     switch (step_execute(m, p, v, &v->pc)) {
     case STEP_ENTER:

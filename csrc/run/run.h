@@ -15,9 +15,8 @@
 /* One action of a vCPU thread in host context. */
 void run_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
 
-/* The guest has left for `reason`: account, stand at the first exit step. */
-void run_guest_exit(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-                    uint32_t reason);
+/* The guest has left and been accounted: stand at the first exit step. */
+void run_guest_exit(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
 
 /* The scheduler takes the thread off: put by notifier, if it is resident. */
 void run_sched_out(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);

@@ -7,11 +7,9 @@
 
 #include "state/state.h"
 
-bool trap_is_trap(uint32_t opcode);
-
 /* true: the whole exit, handling and entry are done, the guest runs again. */
 bool trap_take(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                const struct pyemu_op *op);
-bool trap_irq(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
+void trap_irq(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
 
 #endif

@@ -11,6 +11,8 @@ static void reset_threads(struct pyemu_machine *m)
 
         v->guest_cyc = 0;
         v->switch_cyc = 0;
+        v->guest_at_pick = 0;
+        v->switch_at_pick = 0;
         v->oncpu_cyc = 0;
         v->loads = 0;
         memset(v->exits, 0, sizeof v->exits);

@@ -184,6 +184,9 @@ struct vcpu {
     uint64_t poll_until_cyc;
     uint64_t halt_poll_cyc;
     uint64_t load_cyc;
+    uint64_t guest_at_pick;  /* a pCPU is credited by difference, when it ends */
+    uint64_t switch_at_pick;
+    uint64_t compute_saved;  /* under the interrupt handler */
     uint64_t oncpu_cyc;
     uint64_t loads;
     uint64_t injected_cyc; /* when 27 last became pending */
@@ -308,6 +311,7 @@ struct policy_table {
     struct pyemu_step steps[PYEMU_MAX_STEPS];
     struct pyemu_guard guards[PYEMU_MAX_GUARDS];
     uint32_t cost[PYEMU_MAX_STEPS]; /* of each step: cost[prim] */
+    uint8_t family[PYEMU_MAX_STEPS]; /* module of each step: steps.c */
     uint32_t hook_start[PYEMU_H_COUNT + 1];
     uint32_t n_steps;
     uint32_t n_guards;
