@@ -136,6 +136,8 @@ int pyemu_set_costs(struct pyemu_machine *m, const uint32_t *cost_cyc, uint32_t 
     for (uint32_t i = 0; i < n; i++)
         REQUIRE(m, cost_cyc[i] <= 1U << 30,
                 "cost of primitive %u is %u cycles (0 to 2^30)", i, cost_cyc[i]);
+    REQUIRE(m, cost_cyc[PYEMU_P_G_INSN] >= 1,
+            "g_insn costs 0 cycles (1 to 2^30): a guest loop would never end");
     memcpy(m->cost, cost_cyc, sizeof m->cost);
     const uint64_t flight = m->cost[PYEMU_P_IPI_LATENCY];
 

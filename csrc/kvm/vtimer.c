@@ -139,6 +139,10 @@ void vtimer_level(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint3
     case PYEMU_P_LEVEL_P_CLEAR: set_level(m, p, v, TIMER_P, false); break;
     case PYEMU_P_INJECT_V: inject(m, p, v, TIMER_V, level_of(v, TIMER_V)); break;
     case PYEMU_P_INJECT_P: inject(m, p, v, TIMER_P, level_of(v, TIMER_P)); break;
+    case PYEMU_P_SAVE_CTL_ISR: /* whoever it belongs to: bug B01 */
+        v->mem[TIMER_V].ctl = p->hw[TIMER_V].ctl;
+        timer_mem_recalc(v, TIMER_V, p->now_cyc);
+        break;
     case PYEMU_P_INJECT_V_FIRE:
         inject(m, p, v, TIMER_V, has_bit64(v->flags, PYEMU_F_FIRE));
         break;

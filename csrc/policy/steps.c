@@ -27,7 +27,7 @@ static enum family family_of(uint32_t prim)
     if ((prim >= PYEMU_P_CNTV_CTL_R && prim <= PYEMU_P_CNTV_CTL_W) ||
         (prim >= PYEMU_P_CNTP_CTL_R && prim <= PYEMU_P_CNTP_CTL_W))
         return FAM_REG;
-    if (prim >= PYEMU_P_EVAL_V && prim <= PYEMU_P_INJECT_V_FIRE)
+    if (prim >= PYEMU_P_EVAL_V && prim <= PYEMU_P_SAVE_CTL_ISR)
         return FAM_LEVEL;
     if ((prim >= PYEMU_P_ACT_EITHER && prim <= PYEMU_P_ACTIVE_CLEAR_P) ||
         prim == PYEMU_P_PPI_ENABLE || prim == PYEMU_P_PPI_DISABLE ||
