@@ -183,7 +183,7 @@ enum pyemu_prim {
     PYEMU_P_DIR_W,
     PYEMU_P_ISR_VTIMER,     /* the handler's own code */
     PYEMU_P_STEP_COUNT,     /* above: may stand in a table; below: counted only */
-    PYEMU_P_LR_R,
+    PYEMU_P_LR_R = PYEMU_P_STEP_COUNT,
     PYEMU_P_LR_W,
     PYEMU_P_VGIC_IF_R,      /* other reads of the virtual interface control */
     PYEMU_P_VGIC_IF_W,
