@@ -9,6 +9,7 @@
 #include "guest/ops.h"
 #include "hw/gic.h"
 #include "hw/vcpuif.h"
+#include "policy/paths.h"
 #include "run/run.h"
 #include "run/trap.h"
 #include "state/reset.h"
@@ -133,6 +134,7 @@ static enum op_result rare_op(struct pyemu_machine *m, struct pcpu *p, struct vc
         end(m, p, v);
         return OP_LEFT;
     case PYEMU_OP_RESET_STATS:
+        paths_fold(m); /* what stands in variants belongs to the time before */
         machine_reset_stats(m);
         return OP_NEXT;
     case PYEMU_OP_ACK:
