@@ -174,7 +174,7 @@ int pyemu_run(struct pyemu_machine *m, const struct pyemu_limits *limits,
         m->stop = PYEMU_STOP_GUEST_LIMIT + 1;
     advance(m);
     out->reason = m->stop - 1;
-    out->now_cyc = least_clock(m);
+    out->now_cyc = out->reason == PYEMU_STOP_DONE ? m->s->last_off_cyc : least_clock(m);
     out->guest_cyc = guest_cycles(m);
     out->exits = m->s->exits;
     out->n_events = m->trace_n;

@@ -119,7 +119,10 @@ int pyemu_reason_sums(struct pyemu_machine *m, uint64_t *n_out, uint64_t *guest_
     for (uint32_t i = 0; i < n; i++) {
         const struct reason_sum *r = &m->s->reasons[i];
 
-        n_out[i] = r->count;
+        /* exits, the one that was never followed by an entry included */
+        n_out[i] = 0;
+        for (uint32_t k = 0; k < m->s->cfg.n_vcpus; k++)
+            n_out[i] += m->vcpus[k].exits[i];
         guest_cyc[i] = r->guest_cyc;
         handling_cyc[i] = r->handling_cyc;
         min_cyc[i] = r->count != 0 ? r->min_cyc : 0;

@@ -53,6 +53,7 @@ static void init_pcpu(struct pyemu_machine *m, uint32_t i)
     p->rq = PYEMU_NONE;
     p->msgs = PYEMU_NONE;
     p->online = 1;
+    p->idle_exit = 1;
     p->next_slice_cyc = PYEMU_NEVER;
     p->next_tick_cyc = c->tick_cyc == 0 ? PYEMU_NEVER : c->tick_phase_cyc;
     p->cnthctl = CNTHCTL_HOST;
@@ -328,6 +329,7 @@ int pyemu_set_vcpu(struct pyemu_machine *m, uint32_t vcpu,
     v->ended = 0;
     v->exit_cyc = PYEMU_NEVER;
     v->injected_cyc = PYEMU_NEVER;
+    v->counted_cval = PYEMU_NEVER;
     v->iar = INTID_SPURIOUS;
     put_bit64(&v->flags, PYEMU_F_POWERED_OFF, c->powered_on == 0);
     put_bit64(&v->flags, PYEMU_F_USER_IRQCHIP, m->vms[c->vm].user_irqchip != 0);

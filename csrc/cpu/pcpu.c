@@ -24,8 +24,6 @@ static void pick_or_idle(struct pyemu_machine *m, struct pcpu *p)
     if (p->cur != PYEMU_NONE) {
         if (p->cur < m->s->cfg.n_vcpus)
             run_sched_in(m, p, &m->vcpus[p->cur]);
-        else
-            m->threads[p->cur].wake_cyc = p->now_cyc + m->threads[p->cur].on_cyc;
         horizon_update(m, p);
         return;
     }
@@ -43,22 +41,20 @@ static void task_step(struct pyemu_machine *m, struct pcpu *p)
     const uint32_t t = p->cur;
     struct thread *th = &m->threads[t];
     const bool hog = th->off_cyc == 0;
-    const uint64_t end = hog ? PYEMU_NEVER : th->wake_cyc;
-    const uint64_t to = min_u64(end, p->horizon_cyc);
 
-    if (to > p->now_cyc) {
-        p->task_cyc += to - p->now_cyc;
-        p->now_cyc = to;
-        return;
-    }
-    if (p->now_cyc >= end) {
-        const uint32_t node = task_node(m, t - m->s->cfg.n_vcpus);
+    if (th->left_cyc == 0)
+        th->left_cyc = hog ? PYEMU_NEVER : th->on_cyc;
+    const uint64_t room = p->horizon_cyc > p->now_cyc ? p->horizon_cyc - p->now_cyc : 0;
+    const uint64_t n = min_u64(th->left_cyc, room);
 
-        soft_arm(m, p, node, p->now_cyc + th->off_cyc);
+    p->task_cyc += n;
+    p->now_cyc += n;
+    if (!hog)
+        th->left_cyc -= n;
+    if (th->left_cyc == 0) {
+        soft_arm(m, p, task_node(m, t - m->s->cfg.n_vcpus), p->now_cyc + th->off_cyc);
         sched_thread_off(m, p, T_SLEEPING);
-        return;
     }
-    p->horizon_cyc = p->now_cyc;
 }
 
 /* PREEMPT: anywhere preemptible; PREEMPT_VOLUNTARY: cond_resched and user. */

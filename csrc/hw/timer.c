@@ -33,6 +33,19 @@ static void line_change(struct pcpu *p, uint32_t t, bool level, uint64_t delay_c
     }
 }
 
+/* Each deadline once, however often a restore raises its line again. */
+static void count_expiry(struct pyemu_machine *m, const struct pcpu *p)
+{
+    if (p->running == PYEMU_NONE)
+        return;
+    struct vcpu *v = &m->vcpus[p->running];
+
+    if (v->counted_cval == p->hw[TIMER_V].cval_ticks)
+        return;
+    v->counted_cval = p->hw[TIMER_V].cval_ticks;
+    count(m, PYEMU_C_EXPIRIES);
+}
+
 void timer_recalc(struct pyemu_machine *m, struct pcpu *p, uint32_t t)
 {
     const struct timer_regs *r = &p->hw[t];
@@ -49,7 +62,7 @@ void timer_recalc(struct pyemu_machine *m, struct pcpu *p, uint32_t t)
     }
     if (level && !was) {
         if (t == TIMER_V)
-            count(m, PYEMU_C_EXPIRIES);
+            count_expiry(m, p);
         trace(m, p, p->running, KIND(PYEMU_E_EXPIRY, timer_intid(t)), r->cval_ticks);
     }
     if (level != (p->line_target[t] != 0))

@@ -111,8 +111,8 @@ static void exit_done(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
     switch (v->after) {
     case AFTER_BLOCK: block_begin(m, p, v); break;
-    case AFTER_USER: user_exit(m, v); break;
-    case AFTER_OFF: run_end(m, p, v); break;
+    case AFTER_USER:
+    case AFTER_OFF: user_exit(m, v); break;
     default: run_hook(v, m, PYEMU_H_ENTER, CONT_NONE); break;
     }
 }
@@ -121,6 +121,10 @@ static void put_user_done(struct pyemu_machine *m, struct pcpu *p, struct vcpu *
 {
     v->resident = 0;
     v->flags &= ~(bit64(FI_PREEMPT_OFF) | FLAG(SIGNAL));
+    if (v->after == AFTER_OFF) {
+        run_end(m, p, v);
+        return;
+    }
     charge(m, p, PYEMU_P_USER);
     m->s->dyn_count[PYEMU_P_EXTRA] += v->extra_user & UINT32_MAX;
     v->spin_cyc = v->extra_user & UINT32_MAX;
@@ -297,6 +301,9 @@ void run_end(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
     v->resident = 0;
     v->ended = 1;
     m->s->n_off++;
+    m->s->last_off_cyc = max_u64(m->s->last_off_cyc, p->now_cyc);
+    if (m->s->n_off == m->s->cfg.n_vcpus)
+        m->stop = PYEMU_STOP_DONE + 1;
     trace(m, p, vcpu_idx(m, v), PYEMU_E_OFF, 0);
     sched_thread_off(m, p, T_OFF);
 }

@@ -120,7 +120,7 @@ struct thread {
     uint64_t vruntime;
     uint64_t since_cyc;    /* last accounting of vruntime */
     uint64_t slice_cyc;    /* when it was picked */
-    uint64_t wake_cyc;     /* task: next wake-up or end of burst */
+    uint64_t left_cyc;     /* task: of its burst */
     uint64_t on_cyc;
     uint64_t off_cyc;
     uint32_t pcpu;
@@ -189,6 +189,7 @@ struct vcpu {
     uint64_t compute_saved;  /* under the interrupt handler */
     uint64_t oncpu_cyc;
     uint64_t loads;
+    uint64_t counted_cval; /* deadline whose expiry has been counted */
     uint64_t injected_cyc; /* when 27 last became pending */
     uint64_t user_levels;
     uint64_t answer;       /* of the last policy callback, +1 */
@@ -301,6 +302,7 @@ struct machine_state {
     uint64_t msg_seq;
     uint32_t free_msg;
     uint32_t started;
+    uint64_t last_off_cyc; /* when the latest of them ended */
     uint32_t n_off;        /* vCPU threads that ended */
     uint32_t poisoned;
     uint32_t resume_pcpu;  /* where a stop inside a window continues */

@@ -1,0 +1,43 @@
+"""Builds the C core: one header is compiled by C and fed to cffi.
+
+`csrc/pyemu_api.h` is the single source of every type and prototype. Lines that
+start with ``#`` are dropped, the rest is what cffi parses. Run by setuptools through
+``cffi_modules``; it lives in the package because sdists drop it elsewhere.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cffi import FFI
+
+ROOT = Path(__file__).resolve().parent.parent
+CSRC = ROOT / "csrc"
+HEADER = CSRC / "pyemu_api.h"
+
+
+def declarations() -> str:
+    """Return the header as cffi wants it: without preprocessor lines."""
+    lines = HEADER.read_text(encoding="utf-8").splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("#"))
+
+
+def relative(pattern: str) -> list[str]:
+    """Return files below csrc/ by glob, sorted, relative to the project root."""
+    return [p.relative_to(ROOT).as_posix() for p in sorted(CSRC.rglob(pattern))]
+
+
+ffibuilder = FFI()
+ffibuilder.cdef(declarations())
+ffibuilder.set_source(
+    "pyemu._core",
+    '#include "pyemu_api.h"\n',
+    sources=relative("*.c"),
+    include_dirs=["csrc"],
+    depends=relative("*.h"),
+    extra_compile_args=["-O2", "-std=c11"],
+    py_limited_api=True,
+)
+
+if __name__ == "__main__":
+    ffibuilder.compile(verbose=True)

@@ -1,0 +1,47 @@
+"""Progress on long runs: one line on stderr, only if it is a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from .units import format_cyc
+
+__all__ = ["meter"]
+
+FIRST_S, EVERY_S = 2.0, 0.5
+
+
+def meter(
+    label: str, until_guest_cyc: int = 0, out: TextIO | None = None
+) -> Callable[[Any], None] | None:
+    """Return a callable for `Machine.progress`, or None where nobody looks.
+
+    It stays silent for the first two seconds. ``TERM=dumb`` counts as no terminal.
+    """
+    stream = sys.stderr if out is None else out
+    if not stream.isatty() or os.environ.get("TERM") == "dumb":
+        return None
+    begun = time.monotonic()
+    last = begun + FIRST_S - EVERY_S
+
+    def show(stop: Any) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < EVERY_S and stop.reason == "limit":
+            return
+        last = now
+        share = ""
+        if until_guest_cyc:
+            share = f" {100 * stop.guest_cyc / until_guest_cyc:.0f}%"
+        text = (
+            f"\r{label}:{share} {format_cyc(stop.guest_cyc)} guest, "
+            f"{stop.exits} exits, {now - begun:.0f} s "
+        )
+        stream.write(text)
+        stream.flush()
+
+    return show
