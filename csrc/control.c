@@ -101,20 +101,21 @@ int pyemu_signal(struct pyemu_machine *m, uint32_t vcpu)
     return PYEMU_OK;
 }
 
-/* Paused vCPUs leave KVM_RUN and stay in user space until resumed. */
+/* A paused vCPU leaves KVM_RUN and stays in user space until resumed. */
 int pyemu_vcpu_pause(struct pyemu_machine *m, uint32_t vcpu, uint32_t pause)
 {
     REQUIRE_VCPU(m, vcpu);
     struct vcpu *v = &m->vcpus[vcpu];
     struct thread *th = &m->threads[vcpu];
 
+    v->paused = pause != 0;
     if (pause != 0)
-        return pyemu_signal(m, vcpu);
+        return th->state == T_PAUSED ? PYEMU_OK : pyemu_signal(m, vcpu);
+    v->flags &= ~FLAG(SIGNAL);
     if (th->state == T_PAUSED) {
         th->state = T_SLEEPING;
         sched_wake(m, pcpu_of(m, vcpu), vcpu);
     }
-    v->flags &= ~FLAG(SIGNAL);
     return PYEMU_OK;
 }
 

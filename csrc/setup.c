@@ -15,6 +15,9 @@
 #include "state/layout.h"
 #include "state/reset.h"
 
+/* Records one pCPU may add before the buffer is looked at again. */
+enum { TRACE_MARGIN = 4096 };
+
 static int check_config(struct pyemu_machine *m, const struct pyemu_config *c)
 {
     REQUIRE(m, c->n_pcpus >= 1 && c->n_pcpus <= PYEMU_MAX_PCPUS,
@@ -87,6 +90,7 @@ static void init_state(struct pyemu_machine *m)
         m->spis[i].prio = HOST_IRQ_PRIORITY;
     }
     m->latency_cyc = 1;
+    m->trace_stop = PYEMU_NEVER;
     machine_reset_stats(m);
 }
 
@@ -357,11 +361,12 @@ int pyemu_set_task(struct pyemu_machine *m, uint32_t task,
 
 int pyemu_set_trace(struct pyemu_machine *m, struct pyemu_event *buf, uint64_t cap)
 {
-    REQUIRE(m, cap == 0 || cap >= 2 * 4096,
+    REQUIRE(m, cap == 0 || cap >= 2 * TRACE_MARGIN,
             "a trace buffer of %llu records is too small (at least 8192)",
             (unsigned long long)cap);
     m->trace = buf;
     m->trace_cap = cap;
+    m->trace_stop = cap == 0 ? PYEMU_NEVER : cap - TRACE_MARGIN;
     paths_clear(m); /* some steps leave a record: walks end there */
     return PYEMU_OK;
 }

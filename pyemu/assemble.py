@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +22,7 @@ from .costs import get as get_costs
 from .errors import ConfigError, unknown_name
 from .guest.ops import OP, U32
 from .guest.workload import Clock, Workload, relocate
-from .policy import Policy
+from .policy import Compiled, Policy
 from .policy import get as get_policy
 from .policy.prims import PRIMS
 
@@ -59,7 +61,7 @@ class Blueprint:
     @property
     def n_vcpus(self) -> int:
         """Number of vCPUs of all VMs."""
-        return sum(vm.n_vcpus for vm in self.vms)
+        return self.starts[-1]
 
     @property
     def finite(self) -> bool:
@@ -68,10 +70,21 @@ class Blueprint:
 
     def first_vcpu(self, vm: int) -> int:
         """Return the machine-wide index of a VM's vCPU 0."""
-        return sum(one.n_vcpus for one in self.vms[:vm])
+        return self.starts[vm]
 
-    def cost_table(self) -> NDArray[np.uint32]:
-        """Return the cost of every primitive, cycles, by enum pyemu_prim.
+    @cached_property
+    def starts(self) -> list[int]:
+        """The machine-wide index of every VM's vCPU 0, and the number of vCPUs."""
+        return [0, *accumulate(vm.n_vcpus for vm in self.vms)]
+
+    @cached_property
+    def compiled(self) -> Compiled:
+        """The policy's tables as plain numbers."""
+        return self.policy.compile()
+
+    @cached_property
+    def cost_cyc(self) -> NDArray[np.uint32]:
+        """The cost of every primitive, cycles, by enum pyemu_prim.
 
         Raises
         ------
@@ -157,8 +170,8 @@ class Blueprint:
         """
         programs, tables, starts = self._programs()
         core = _ffi.Core(self.core_config(len(programs), len(tables)))
-        core.set_costs(self.cost_table())
-        set_policy(core, self.policy)
+        core.set_costs(self.cost_cyc)
+        set_policy(core, self.compiled)
         for index, values in enumerate(tables):
             core.set_array("table", values, index)
         for index, ops in enumerate(programs):
@@ -194,17 +207,20 @@ class Blueprint:
         programs: list[NDArray[Any]] = []
         tables: list[NDArray[np.uint64]] = []
         starts: list[tuple[int, ...]] = []
-        seen: dict[tuple[bytes, int, bool], int] = {}
+        seen: dict[tuple[bytes, bool], int] = {}
         for work in self.workloads:
             base = _place_tables(tables, work)
+            placed: dict[tuple[int, bool], int] = {}
             for start in work.vcpus:
                 first = not starts
-                ops = relocate(work.programs[start.program], base)
-                key = (ops.tobytes(), base, first)
-                if key not in seen:
-                    seen[key] = len(programs)
-                    programs.append(ops if first else _without_reset(ops))
-                where = (seen[key], start.entry, start.irq_entry)
+                if (start.program, first) not in placed:
+                    ops = relocate(work.programs[start.program], base)
+                    key = (ops.tobytes(), first)
+                    if key not in seen:
+                        seen[key] = len(programs)
+                        programs.append(ops if first else _without_reset(ops))
+                    placed[start.program, first] = seen[key]
+                where = (placed[start.program, first], start.entry, start.irq_entry)
                 starts.append((*where, int(start.powered_on)))
         return programs, tables, starts
 
@@ -268,15 +284,14 @@ def _without_reset(ops: NDArray[Any]) -> NDArray[Any]:
     return quiet
 
 
-def set_policy(core: _ffi.Core, policy: Policy) -> None:
-    """Compile a policy's tables and load them into the core.
+def set_policy(core: _ffi.Core, compiled: Compiled) -> None:
+    """Load a compiled policy into the core.
 
     Raises
     ------
     ConfigError
         For a table with a step where it cannot stand.
     """
-    compiled = policy.compile()
     steps = np.zeros(len(compiled.steps), dtype=_ffi.dtype("step"))
     steps[:] = [tuple(step) for step in compiled.steps]
     guards = np.zeros(len(compiled.guards), dtype=_ffi.dtype("guard"))
@@ -311,7 +326,7 @@ def resolve(  # noqa: PLR0913 - keyword-only
         raise ConfigError("seed", seed, "a whole number from 0 to 2^64 - 1")
     clock = Clock(host.cpu_hz or costs.cpu_hz, host.cntfrq_hz or costs.cntfrq_hz)
     table = get_policy(policy) if isinstance(policy, str) else policy
-    works = tuple(_workload(vm, load, clock) for vm in vms)
+    works = _workloads(vms, load, clock)
     blueprint = Blueprint(
         *(host, tuple(vms), table, costs, gic, vhe, clock, works, int(seed)),
         options or Options(),
@@ -319,6 +334,18 @@ def resolve(  # noqa: PLR0913 - keyword-only
     )
     _check_targets(blueprint)
     return blueprint
+
+
+def _workloads(vms: Sequence[VM], load: Any, clock: Clock) -> tuple[Workload, ...]:
+    """Build each load once for all VMs of one size that run it."""
+    built: dict[tuple[int, int], Workload] = {}
+    for vm in vms:
+        key = (id(load if vm.load is None else vm.load), vm.n_vcpus)
+        if key not in built:
+            built[key] = _workload(vm, load, clock)
+    return tuple(
+        built[id(load if vm.load is None else vm.load), vm.n_vcpus] for vm in vms
+    )
 
 
 def _workload(vm: VM, load: Any, clock: Clock) -> Workload:
@@ -342,7 +369,11 @@ def _workload(vm: VM, load: Any, clock: Clock) -> Workload:
 
 def _check_targets(blueprint: Blueprint) -> None:
     """Refuse an SGI or CPU_ON whose target the VM does not have."""
+    checked: set[tuple[int, int]] = set()
     for vm, work in zip(blueprint.vms, blueprint.workloads, strict=True):
+        if (id(work), vm.n_vcpus) in checked:
+            continue
+        checked.add((id(work), vm.n_vcpus))
         for ops in work.programs:
             sgi = ops[(ops["op"] == OP["sgi"]) & (ops["c"] == 0)]
             on = ops[ops["op"] == OP["cpu_on"]]

@@ -48,7 +48,7 @@ def collect(core: _ffi.Core, plan: Blueprint, meta: Mapping[str, Any]) -> Result
     hist = [core.read_u64("histogram", lows.size, i) for i in range(N_HISTS)]
     counters = core.read_u64("counters", COUNTERS["count"])
     names = [KVM_NAMES.get(name, name) for name in COUNTERS if name != "count"]
-    compiled = plan.policy.compile()
+    compiled = plan.compiled
     vcpus = core.read_stats("vcpu_stats", plan.n_vcpus)
     # An exit counts when it is taken, its handling when the next entry ends it: the
     # last exit of a vCPU that powers off has no handling.
@@ -60,7 +60,7 @@ def collect(core: _ffi.Core, plan: Blueprint, meta: Mapping[str, Any]) -> Result
         "hist_low_cyc": lows,
         "prim_count": core.read_u64("prim_counts", PRIM_CODES["count"])[PRIM_ORDER],
         "step_count": core.read_u64("step_counts", len(compiled.steps)),
-        "cost_cyc": plan.cost_table()[PRIM_ORDER],
+        "cost_cyc": plan.cost_cyc[PRIM_ORDER],
         "counters": np.append(counters, np.uint64(int(sums["count"].sum()))),
         "vcpus": vcpus,
         "pcpus": core.read_stats("pcpu_stats", plan.host.pcpus),

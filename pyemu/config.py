@@ -163,6 +163,9 @@ class VCpu:
         _ns("vcpu.start_ns", self.start_ns)
 
 
+_ANY_VCPU: Final = VCpu()
+
+
 @dataclass(frozen=True, slots=True)
 class VM:
     """One virtual machine.
@@ -212,7 +215,7 @@ class VM:
 
     def vcpu(self, index: int) -> VCpu:
         """Return the description of its vCPU `index`."""
-        return VCpu() if isinstance(self.vcpus, int) else self.vcpus[index]
+        return _ANY_VCPU if isinstance(self.vcpus, int) else self.vcpus[index]
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class Snapshot:
 def key_of(machine: Machine) -> str:
     """Return what must be equal for a snapshot to fit."""
     plan = machine.blueprint
-    text = f"{plan.host!r} {plan.vms!r} {plan.policy.compile()!r} {plan.seed}"
+    text = f"{plan.host!r} {plan.vms!r} {plan.compiled!r} {plan.seed}"
     digest = hashlib.sha256(f"{text} {plan.options!r}".encode())
     for work in plan.workloads:
         for array in (*work.programs, *work.tables):

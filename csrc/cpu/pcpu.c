@@ -15,9 +15,6 @@
 #include "run/run.h"
 #include "policy/steps.h"
 
-/* Records one pCPU may add before the buffer is looked at again. */
-enum { TRACE_MARGIN = 4096 };
-
 static void pick_or_idle(struct pyemu_machine *m, struct pcpu *p)
 {
     p->cur = sched_pick(m, p);
@@ -117,7 +114,7 @@ static void vcpu_step(struct pyemu_machine *m, struct pcpu *p)
 
 static bool must_stop(struct pyemu_machine *m)
 {
-    if (m->trace_cap != 0 && m->trace_n + TRACE_MARGIN > m->trace_cap)
+    if (m->trace_n >= m->trace_stop)
         m->stop = PYEMU_STOP_TRACE_FULL + 1;
     else if (m->until_exits != 0 && m->s->exits >= m->until_exits)
         m->stop = PYEMU_STOP_EXIT_LIMIT + 1;

@@ -301,7 +301,7 @@ void guest_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
         if (v->compute_cyc != 0 || p->now_cyc >= until)
             continue;
         last = one_op(m, p, v, &ops[v->gpc]);
-        if (last == OP_LEFT)
+        if (last == OP_LEFT || m->trace_n >= m->trace_stop)
             return;
     }
 }

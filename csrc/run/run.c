@@ -270,6 +270,10 @@ void run_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
     case STAGE_HOOK: hook_step(m, p, v); break;
     case STAGE_START:
     case STAGE_USER:
+        if (v->paused != 0) {
+            sched_thread_off(m, p, T_PAUSED);
+            return;
+        }
         charge(m, p, PYEMU_P_SYSCALL);
         v->resident = 1;
         load_begin(m, p, v, CONT_LOAD_IOCTL);

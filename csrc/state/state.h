@@ -178,6 +178,7 @@ struct vcpu {
     uint8_t poll;          /* this block is polling */
     uint8_t hook;          /* enum pyemu_hook of pc */
     uint8_t ended;         /* its program is over */
+    uint8_t paused;        /* stays in user space */
     uint8_t sleep_off;     /* sleeping because powered off */
     uint16_t hcr_eoicount;
     uint64_t block_cyc;    /* start of kvm_vcpu_block */
@@ -358,6 +359,7 @@ struct pyemu_machine {
     struct pyemu_event *trace;
     uint64_t trace_cap;
     uint64_t trace_n;
+    uint64_t trace_stop;           /* records at which a run must come back */
     uint64_t until_cyc;
     uint64_t until_guest_cyc;
     uint64_t until_exits;
