@@ -49,14 +49,6 @@ def host_of(work: ReplayWorkload, changes: Mapping[str, Any], mode: str) -> Host
     return base
 
 
-def _least(costs: Mapping[str, int]) -> dict[str, int]:
-    """Let a guest operation take a cycle: the core wants time to pass in a loop."""
-    out = dict(costs)
-    if out.get("g_insn") == 0:
-        out["g_insn"] = 1
-    return out
-
-
 def runner(  # noqa: PLR0913 - keyword-only
     policies: Mapping[str, Policy | str],
     changes: Mapping[str, Any],
@@ -94,7 +86,7 @@ def runner(  # noqa: PLR0913 - keyword-only
             trace=trace,
             moves=work.moves,
             options=options,
-            cost_override=_least(work.cost_override),
+            cost_override=work.cost_override,
         ) as machine:
             machine.progress = progress
             machine.run()

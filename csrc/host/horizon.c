@@ -7,9 +7,10 @@
 #include "host/softtimer.h"
 #include "hw/timer.h"
 
-static uint64_t if_later(uint64_t at, uint64_t now)
+/* A deadline that has passed counts until it has been noticed (`seen`). */
+static uint64_t unless_seen(uint64_t at, uint64_t now, bool seen)
 {
-    return at > now ? at : PYEMU_NEVER;
+    return at <= now && seen ? PYEMU_NEVER : at;
 }
 
 /* Expiry of the current thread's memory copies, so that DUE stays exact. */
@@ -29,7 +30,10 @@ static uint64_t mem_next(const struct pyemu_machine *m, const struct pcpu *p)
 
 void horizon_update(struct pyemu_machine *m, struct pcpu *p)
 {
-    uint64_t h = min_u64(p->window_cyc, if_later(host_timer_next(m, p), p->now_cyc));
+    const bool raised = has_bit32(p->irq_line, INTID_HTIMER_VHE);
+    uint64_t h = unless_seen(host_timer_next(m, p), p->now_cyc, raised);
+
+    h = min_u64(h, p->window_cyc);
 
     for (uint32_t t = 0; t < N_TIMERS; t++) {
         if (!has_bit64(p->flags, timer_hdue(t)))
@@ -40,7 +44,8 @@ void horizon_update(struct pyemu_machine *m, struct pcpu *p)
     if (p->msgs != PYEMU_NONE)
         h = min_u64(h, m->msg_nodes[p->msgs].key);
     if (p->rq != PYEMU_NONE)
-        h = min_u64(h, if_later(p->next_slice_cyc, p->now_cyc));
+        h = min_u64(h, unless_seen(p->next_slice_cyc, p->now_cyc,
+                                   has_bit64(p->flags, PYEMU_F_RESCHED)));
     if (p->next_outside < m->n_outside)
         h = min_u64(h, m->outside[p->next_outside].at_cyc);
     p->horizon_cyc = h;
