@@ -1,0 +1,1 @@
+"""Differential tests: random programs, two implementations, one answer."""
