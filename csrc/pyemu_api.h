@@ -678,7 +678,8 @@ int pyemu_pcpu_online(struct pyemu_machine *m, uint32_t pcpu, uint32_t online);
 int pyemu_vcpu_reset(struct pyemu_machine *m, uint32_t vcpu);
 int pyemu_vcpu_pause(struct pyemu_machine *m, uint32_t vcpu, uint32_t pause);
 int pyemu_signal(struct pyemu_machine *m, uint32_t vcpu);
-int pyemu_get_vcpu(struct pyemu_machine *m, uint32_t vcpu, struct pyemu_vcpu_state *out);
+int pyemu_get_vcpu(struct pyemu_machine *m, uint32_t vcpu,
+                   struct pyemu_vcpu_state *out);
 int pyemu_set_vcpu_state(struct pyemu_machine *m, uint32_t vcpu,
                          const struct pyemu_vcpu_state *in);
 int pyemu_set_cntvoff(struct pyemu_machine *m, uint32_t vm, uint64_t cntvoff_ticks);

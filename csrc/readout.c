@@ -16,8 +16,8 @@ uint64_t pyemu_ticks_to_cyc(const struct pyemu_machine *m, uint64_t ticks)
 
 int pyemu_step_counts(struct pyemu_machine *m, uint64_t *out, uint32_t n)
 {
-    REQUIRE(m, n == m->policy.n_steps, "%u counts asked for, the policy has %u steps", n,
-            m->policy.n_steps);
+    REQUIRE(m, n == m->policy.n_steps, "%u counts asked for, the policy has %u steps",
+            n, m->policy.n_steps);
     paths_fold(m);
     memcpy(out, m->s->step_count, n * sizeof *out);
     return PYEMU_OK;

@@ -29,7 +29,8 @@ static int check_config(struct pyemu_machine *m, const struct pyemu_config *c)
     REQUIRE(m, c->n_tasks <= PYEMU_MAX_VCPUS, "n_tasks %u is out of range (0 to %u)",
             c->n_tasks, PYEMU_MAX_VCPUS);
     REQUIRE(m, c->n_programs <= PYEMU_MAX_PROGRAMS,
-            "n_programs %u is out of range (0 to %u)", c->n_programs, PYEMU_MAX_PROGRAMS);
+            "n_programs %u is out of range (0 to %u)", c->n_programs,
+            PYEMU_MAX_PROGRAMS);
     REQUIRE(m, c->n_tables <= PYEMU_MAX_TABLES, "n_tables %u is out of range (0 to %u)",
             c->n_tables, PYEMU_MAX_TABLES);
     REQUIRE(m, c->n_lrs >= 1 && c->n_lrs <= PYEMU_MAX_LRS,
@@ -243,7 +244,9 @@ int pyemu_set_table(struct pyemu_machine *m, uint32_t idx, const uint64_t *value
 int pyemu_set_moves(struct pyemu_machine *m, const struct pyemu_move *moves, uint64_t n)
 {
     for (uint64_t i = 0; i < n; i++) {
-        REQUIRE(m, moves[i].vcpu < m->s->cfg.n_vcpus && moves[i].pcpu < m->s->cfg.n_pcpus,
+        REQUIRE(m,
+                moves[i].vcpu < m->s->cfg.n_vcpus &&
+                    moves[i].pcpu < m->s->cfg.n_pcpus,
                 "move %llu: vcpu %u or pcpu %u does not exist", (unsigned long long)i,
                 moves[i].vcpu, moves[i].pcpu);
         REQUIRE(m, i == 0 || moves[i - 1].at_cyc <= moves[i].at_cyc,

@@ -13,7 +13,8 @@ uint64_t pyemu_hist_low(uint32_t bucket)
 }
 
 /* Handling time (exit to the next entry) of n exits that took cyc each. */
-void account_handling(struct pyemu_machine *m, uint32_t reason, uint64_t cyc, uint64_t n)
+void account_handling(struct pyemu_machine *m, uint32_t reason, uint64_t cyc,
+                      uint64_t n)
 {
     struct reason_sum *r = &m->s->reasons[reason];
 

@@ -42,7 +42,8 @@ static inline void hist_add(struct pyemu_machine *m, uint32_t which, uint64_t va
     m->s->hist[which][hist_bucket(value)]++;
 }
 
-void account_handling(struct pyemu_machine *m, uint32_t reason, uint64_t cyc, uint64_t n);
+void account_handling(struct pyemu_machine *m, uint32_t reason, uint64_t cyc,
+                      uint64_t n);
 
 void trace_put(struct pyemu_machine *m, const struct pcpu *p, uint32_t vcpu,
                uint32_t kind_sub, uint64_t arg);

@@ -12,7 +12,8 @@
 #include "kvm/inject.h"
 #include "run/psci.h"
 
-static void msg_apply(struct pyemu_machine *m, struct pcpu *p, const struct message *msg)
+static void msg_apply(struct pyemu_machine *m, struct pcpu *p,
+                      const struct message *msg)
 {
     struct thread *th = &m->threads[msg->vcpu];
 

@@ -65,7 +65,8 @@ static bool may_preempt(const struct pyemu_machine *m, const struct pcpu *p)
 
     if (v->stage == STAGE_GUEST || has_bit64(v->flags, FI_PREEMPT_OFF))
         return false;
-    if (m->s->cfg.preempt_full != 0 || v->stage == STAGE_USER || v->stage == STAGE_START)
+    if (m->s->cfg.preempt_full != 0 || v->stage == STAGE_USER ||
+        v->stage == STAGE_START)
         return true;
     return v->stage == STAGE_POLL_NEXT ||
            (v->stage == STAGE_HOOK && v->pc < m->policy.n_steps &&

@@ -30,13 +30,13 @@ static uint64_t list_next(const struct pyemu_machine *m, struct vcpu *v)
     return v->list_end == 0 ? 0 : t->values[v->list_end - 1];
 }
 
-static void set_cval(const struct pyemu_machine *m, struct vcpu *v, uint32_t t,
-                     struct timer_regs *r, uint64_t cval_ticks, uint64_t now_cyc)
+static void set_cval(const struct pyemu_machine *m, struct pcpu *p,
+                     const struct vcpu *v, uint32_t t, uint64_t cval_ticks)
 {
     const uint64_t offset = t == TIMER_V ? m->vms[v->vm].cntvoff_ticks : 0;
 
-    r->cval_ticks = cval_ticks;
-    r->expiry_cyc = timer_expiry(&m->s->clock, cval_ticks, offset, now_cyc);
+    p->hw[t].cval_ticks = cval_ticks;
+    p->hw[t].expiry_cyc = timer_expiry(&m->s->clock, cval_ticks, offset, p->now_cyc);
 }
 
 static void write_timer(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
@@ -49,21 +49,21 @@ static void write_timer(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     switch (op->op) {
     case PYEMU_OP_TIMER_SET:
         r->ctl = CTL_ENABLE;
-        set_cval(m, v, t, r, timer_count(m, v, t, now) + op->c, now);
+        set_cval(m, p, v, t, timer_count(m, v, t, now) + op->c);
         break;
-    case PYEMU_OP_TIMER_CVAL: set_cval(m, v, t, r, op->c, now); break;
+    case PYEMU_OP_TIMER_CVAL: set_cval(m, p, v, t, op->c); break;
     case PYEMU_OP_TIMER_TVAL: {
         const uint64_t low = op->c & UINT32_MAX;
         const uint64_t sext = (low >> 31) != 0 ? low | ~(uint64_t)UINT32_MAX : low;
 
-        set_cval(m, v, t, r, timer_count(m, v, t, now) + sext, now);
+        set_cval(m, p, v, t, timer_count(m, v, t, now) + sext);
         break;
     }
     case PYEMU_OP_TIMER_CTL:
         r->ctl = (uint32_t)op->c & (CTL_ENABLE | CTL_IMASK);
         break;
     case PYEMU_OP_TIMER_LIST:
-        set_cval(m, v, t, r, r->cval_ticks + list_next(m, v), now);
+        set_cval(m, p, v, t, r->cval_ticks + list_next(m, v));
         break;
     default: {
         uint64_t next = r->cval_ticks + op->c;
@@ -74,7 +74,7 @@ static void write_timer(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
             if (next <= count_now)
                 next = count_now + op->c;
         }
-        set_cval(m, v, t, r, next, now);
+        set_cval(m, p, v, t, next);
         break;
     }
     }

@@ -54,7 +54,8 @@ uint32_t vcpuif_ack(struct pcpu *p, struct vcpu *v)
  * pCPU in the same instant. If that is not active the architecture promises
  * nothing: counted, invariant I3.
  */
-static void deactivate_lr(struct pyemu_machine *m, struct pcpu *p, struct list_register *lr)
+static void deactivate_lr(struct pyemu_machine *m, struct pcpu *p,
+                          struct list_register *lr)
 {
     if (lr->hw != 0) {
         if (!has_bit32(p->irq_active, lr->pintid))

@@ -14,10 +14,12 @@ int vcpuif_hppvi(const struct pcpu *p, const struct vcpu *v);
 uint32_t vcpuif_ack(struct pcpu *p, struct vcpu *v);
 
 /* Guest EOIR; true if a list register was deactivated (VEOIM = 0). */
-bool vcpuif_eoi(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t intid);
+bool vcpuif_eoi(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                uint32_t intid);
 
 /* Guest DIR (VEOIM = 1). */
-bool vcpuif_dir(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t intid);
+bool vcpuif_dir(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                uint32_t intid);
 
 /* Maintenance conditions: EOI, U, NP ... bits of MISR (2.3). */
 enum { MISR_EOI = 1, MISR_U = 2, MISR_LRENP = 4, MISR_NP = 8 };

@@ -16,8 +16,7 @@ struct vgic_irq *vgic_irq_of(struct pyemu_machine *m, struct vcpu *v, uint32_t i
 {
     if (intid < N_PRIVATE)
         return &v->irq[intid];
-    if (intid - N_PRIVATE >= PYEMU_N_SPIS)
-        return NULL;
+    ASSERT(m, intid - N_PRIVATE < PYEMU_N_SPIS);
     return &m->spis[(uint64_t)v->vm * PYEMU_N_SPIS + (intid - N_PRIVATE)];
 }
 

@@ -14,6 +14,7 @@ static inline bool irq_is_pending(const struct vgic_irq *q)
     return q->edge != 0 ? q->latch != 0 : (q->latch | q->line) != 0;
 }
 
+/* Requires: intid < N_PRIVATE + PYEMU_N_SPIS; whoever takes it in checks. */
 struct vgic_irq *vgic_irq_of(struct pyemu_machine *m, struct vcpu *v, uint32_t intid);
 
 /* Level change of a level irq, or an edge: queues it. true if it now wants a
@@ -36,7 +37,8 @@ void vgic_sync(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
 bool vgic_pending(const struct pyemu_machine *m, const struct vcpu *v);
 
 /* Reads the hardware line of a mapped level irq into line_level (4.16+). */
-void vgic_sample(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t intid);
+void vgic_sample(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                 uint32_t intid);
 
 void vgic_reset(struct pyemu_machine *m, struct vcpu *v);
 void vgic_reset_irq(struct pyemu_machine *m, struct vcpu *v, uint32_t intid);

@@ -151,7 +151,8 @@ void vgic_save(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
     gic_set_line(p, INTID_MAINT, false);
 }
 
-void vgic_sample(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t intid)
+void vgic_sample(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                 uint32_t intid)
 {
     const uint32_t t = intid == INTID_PTIMER ? TIMER_P : TIMER_V;
     struct vgic_irq *q = &v->irq[intid];
@@ -160,7 +161,7 @@ void vgic_sample(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32
     p->now_cyc += m->cost[PYEMU_P_EVAL_V_HW];
     q->line = timer_line(p, t);
     if (q->line == 0) {
-        charge_n(m, p, t == TIMER_V ? PYEMU_P_ACTIVE_CLEAR_V : PYEMU_P_ACTIVE_CLEAR_P, 1);
+        charge(m, p, t == TIMER_V ? PYEMU_P_ACTIVE_CLEAR_V : PYEMU_P_ACTIVE_CLEAR_P);
         gic_set_active(p, intid, false);
     }
     vgic_mirror(v, intid);

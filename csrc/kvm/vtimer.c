@@ -117,7 +117,8 @@ static bool level_of(const struct vcpu *v, uint32_t t)
     return has_bit64(v->flags, t == TIMER_V ? PYEMU_F_LEVEL_V : PYEMU_F_LEVEL_P);
 }
 
-void vtimer_level(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t prim)
+void vtimer_level(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                  uint32_t prim)
 {
     switch (prim) {
     case PYEMU_P_EVAL_V: eval(v, TIMER_V, mem_fires(v, TIMER_V)); break;

@@ -9,10 +9,12 @@
 
 /* One primitive of each family; prim must belong to it (policy/steps.c). */
 void vtimer_reg(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t prim);
-void vtimer_level(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t prim);
+void vtimer_level(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                  uint32_t prim);
 void vtimer_active(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                    uint32_t prim);
-void vtimer_soft(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t prim);
+void vtimer_soft(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                 uint32_t prim);
 
 /* Guest or user space wrote the memory copy: derive what follows from it. */
 void vtimer_mem_written(struct pyemu_machine *m, struct vcpu *v, uint32_t t,

@@ -75,8 +75,9 @@ void block_checked(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
         v->stage = STAGE_SLEEP;
         return;
     }
-    trace(m, p, vcpu_idx(m, v), KIND(PYEMU_E_UNBLOCK, has_bit64(v->flags, PYEMU_F_WAITING)),
-          0);
+    const bool slept = has_bit64(v->flags, PYEMU_F_WAITING);
+
+    trace(m, p, vcpu_idx(m, v), KIND(PYEMU_E_UNBLOCK, slept), 0);
     v->flags &= ~FLAG(WAITING);
     run_hook(v, m, PYEMU_H_UNBLOCK, CONT_UNBLOCK);
 }

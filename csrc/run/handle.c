@@ -72,7 +72,8 @@ static void handle_ptimer(struct pyemu_machine *m, struct pcpu *p, struct vcpu *
         break;
     case PYEMU_OP_TIMER_TVAL: {
         const uint64_t low = op->c & UINT32_MAX;
-        const bool negative = (low >> 31) != 0 && machine_switch(m, PYEMU_S_TVAL_SIGNED);
+        const bool negative =
+            (low >> 31) != 0 && machine_switch(m, PYEMU_S_TVAL_SIGNED);
 
         t->cval_ticks = now_ticks + (negative ? low | ~(uint64_t)UINT32_MAX : low);
         break;

@@ -47,7 +47,7 @@ int layout_new(struct pyemu_machine *m, const struct pyemu_config *cfg)
     uint8_t *block = aligned_alloc(CACHE_LINE, total);
 
     if (block == NULL)
-        return machine_fail(m, PYEMU_ENOMEM, "no memory for %llu bytes of machine state",
+        return machine_fail(m, PYEMU_ENOMEM, "no memory for %llu bytes of state",
                             (unsigned long long)total);
     memset(block, 0, total);
 

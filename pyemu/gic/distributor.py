@@ -17,7 +17,7 @@ from .regmap import GICD_BYTES, GICD_V2, GICD_V3, Register
 __all__ = ["Distributor"]
 
 _ENABLE: Final = {2: 1 << 0, 3: 1 << 1}  # v2 EnableGrp0 as KVM has it; v3 EnableGrp1
-_ARE, _DS = 1 << 4, 1 << 6  # v3 12.9.4
+_ARE, _DS = 1 << 4, 1 << 6  # v3 12.9
 _ID_BITS: Final = 10  # v3 TYPER.IDbits: INTIDs 0-1023
 _AFFINITY: Final = 0xFF_00FF_FFFF  # Aff3, Aff2..Aff0 of IROUTER
 

@@ -5,10 +5,23 @@ import numpy as np
 import pyemu as pe
 from pyemu.guest.ops import PPI_VTIMER
 
-OPS = (
-    ["compute", "hvc", "sysreg", "mmio_kernel", "mmio_user", "fault", "wfi", "window"]
-    + ["timer_set", "timer_ctl", "timer_past", "ptimer", "sgi", "gic", "pmr"]
-)
+OPS = [
+    "compute",
+    "hvc",
+    "sysreg",
+    "mmio_kernel",
+    "mmio_user",
+    "fault",
+    "wfi",
+    "window",
+    "timer_set",
+    "timer_ctl",
+    "timer_past",
+    "ptimer",
+    "sgi",
+    "gic",
+    "pmr",
+]
 
 
 def _op(p, rng, n_vcpus, me):
@@ -52,7 +65,9 @@ def program(rng, n_vcpus, me, length=40):
     with p.on_irq(PPI_VTIMER):
         p.count(0)
         if rng.integers(2):
-            p.timer_next(int(rng.integers(50, 4_000)), skip_missed=bool(rng.integers(2)))
+            p.timer_next(
+                int(rng.integers(50, 4_000)), skip_missed=bool(rng.integers(2))
+            )
         else:
             p.timer_ctl(False, False)
     with p.on_irq(30):

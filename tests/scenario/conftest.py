@@ -55,7 +55,9 @@ class Stepped:
         return [
             (hook, prim)
             for hook, prim in self.steps()
-            if hook in hook_names and prim.startswith(keep) and prim != "cntpct_r"
+            if hook in hook_names
+            and prim.startswith(keep)
+            and prim != "cntpct_r"
             and not prim.startswith("cntkctl")
         ]
 
