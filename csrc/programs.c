@@ -22,6 +22,7 @@ static struct op_rule rule_of(uint32_t opcode)
     case PYEMU_OP_LOOP:
     case PYEMU_OP_UNTIL:
     case PYEMU_OP_WAIT_REG: return (struct op_rule){.is_reg = 1, .is_jump = 1};
+    case PYEMU_OP_GIC_MMIO:
     case PYEMU_OP_COUNT: return (struct op_rule){.is_reg = 1};
     case PYEMU_OP_JUMP:
     case PYEMU_OP_IF_INTID:

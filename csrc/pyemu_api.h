@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Raised by one whenever anything below changes; the Python side compares it. */
-enum pyemu_version { PYEMU_API_VERSION = 1 };
+enum pyemu_version { PYEMU_API_VERSION = 2 };
 
 enum pyemu_status {
     PYEMU_OK = 0,
@@ -368,6 +368,8 @@ enum pyemu_opcode {
     PYEMU_OP_MARK,       /* trace record with c */
     PYEMU_OP_RESET_STATS,/* start of the measured region */
     PYEMU_OP_SEV,
+    PYEMU_OP_GIC_MMIO,   /* word at address b, answered by Python; flag 1: write c,
+                            else read into reg a */
     PYEMU_OP_N
 };
 
@@ -622,6 +624,14 @@ struct pyemu_vcpu_state {
     struct pyemu_irq_state irq[32];
 };
 
+/* A distributor access that waits for Python (PYEMU_STOP_MMIO). */
+struct pyemu_mmio {
+    uint64_t address;
+    uint64_t value;
+    uint32_t size;     /* bytes */
+    uint32_t is_write;
+};
+
 struct pyemu_limits {
     uint64_t until_cyc;        /* host cycle to stop at */
     uint64_t until_guest_cyc;  /* guest cycles of all vCPUs; 0 = no limit */
@@ -672,6 +682,15 @@ int pyemu_run(struct pyemu_machine *m, const struct pyemu_limits *limits,
               struct pyemu_result *out);
 void pyemu_interrupt(struct pyemu_machine *m);
 int pyemu_callback_answer(struct pyemu_machine *m, uint32_t vcpu, uint32_t yes);
+
+int pyemu_mmio_get(struct pyemu_machine *m, uint32_t vcpu, struct pyemu_mmio *out);
+int pyemu_mmio_answer(struct pyemu_machine *m, uint32_t vcpu, uint64_t value);
+int pyemu_irq_get(struct pyemu_machine *m, uint32_t vcpu, uint32_t intid,
+                  struct pyemu_irq_state *out);
+int pyemu_irq_set(struct pyemu_machine *m, uint32_t vcpu, uint32_t intid,
+                  const struct pyemu_irq_state *in);
+int pyemu_irq_sgi(struct pyemu_machine *m, uint32_t source, uint32_t target,
+                  uint32_t intid);
 
 int pyemu_move(struct pyemu_machine *m, uint32_t vcpu, uint32_t pcpu);
 int pyemu_pcpu_online(struct pyemu_machine *m, uint32_t pcpu, uint32_t online);

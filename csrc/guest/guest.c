@@ -189,6 +189,7 @@ static inline enum op_result one_op(struct pyemu_machine *m, struct pcpu *p,
     case PYEMU_OP_SACTIVER:
     case PYEMU_OP_CACTIVER:
     case PYEMU_OP_GIC_PRIO:
+    case PYEMU_OP_GIC_MMIO:
         charge(m, p, PYEMU_P_G_INSN);
         return trap(m, p, v, op);
     default: return rare_op(m, p, v, op);

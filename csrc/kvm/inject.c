@@ -6,6 +6,18 @@
 #include "hw/gic.h"
 #include "kvm/vgic.h"
 
+/* Wake if asleep, reschedule IPI if in guest mode, nothing otherwise. */
+static void kick(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    const uint32_t t = vcpu_idx(m, v);
+
+    if (m->threads[t].state == T_SLEEPING && v->sleep_off == 0) {
+        sched_wake(m, p, t);
+    } else if (p->cur == t && has_bit64(v->flags, FI_MODE)) {
+        gic_set_pending(p, INTID_SGI_KICK);
+    }
+}
+
 void inject_apply(struct pyemu_machine *m, struct pcpu *p, const struct message *msg)
 {
     struct vcpu *v = &m->vcpus[msg->vcpu];
@@ -17,14 +29,15 @@ void inject_apply(struct pyemu_machine *m, struct pcpu *p, const struct message 
         queued = vgic_inject(m, v, msg->intid, (msg->arg & INJECT_LEVEL) != 0);
     trace(m, p, msg->vcpu, KIND(PYEMU_E_INJECT, msg->intid),
           (msg->arg & INJECT_SGI) != 0 ? 1U : msg->arg);
-    if (!queued)
-        return;
-    const struct thread *th = &m->threads[msg->vcpu];
+    if (queued)
+        kick(m, p, v);
+}
 
-    if (th->state == T_SLEEPING && v->sleep_off == 0)
-        sched_wake(m, p, msg->vcpu);
-    else if (p->cur == msg->vcpu && has_bit64(v->flags, FI_MODE))
-        gic_set_pending(p, INTID_SGI_KICK);
+void inject_requeue(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                    uint32_t intid)
+{
+    if (vgic_requeue(m, v, intid))
+        kick(m, p, v);
 }
 
 void inject_irq(struct pyemu_machine *m, struct pcpu *p, struct vcpu *target,

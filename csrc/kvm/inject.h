@@ -14,6 +14,10 @@ enum { INJECT_SGI = 0x100, INJECT_LEVEL = 1 };
 void inject_irq(struct pyemu_machine *m, struct pcpu *p, struct vcpu *target,
                 uint32_t intid, uint32_t arg);
 
+/* Facts of an irq were changed by a register write: queue and kick if it counts. */
+void inject_requeue(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                    uint32_t intid);
+
 /* The same as it reaches the pCPU of the target. */
 void inject_apply(struct pyemu_machine *m, struct pcpu *p, const struct message *msg);
 

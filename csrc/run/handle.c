@@ -116,6 +116,11 @@ static void handle_op(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
         count(m, PYEMU_C_MMIO_USER_STAT);
         v->after = AFTER_USER;
         break;
+    case PYEMU_OP_GIC_MMIO: /* the distributor's registers are Python's */
+        v->stage = STAGE_STOPPED;
+        m->stop = PYEMU_STOP_MMIO + 1;
+        m->stop_vcpu = vcpu_idx(m, v);
+        break;
     case PYEMU_OP_SGI: handle_sgi(m, p, v, op); break;
     case PYEMU_OP_CPU_ON:
     case PYEMU_OP_CPU_OFF:

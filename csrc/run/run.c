@@ -283,6 +283,10 @@ void run_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
         block_check(m, v, CONT_CHECK_POLL);
         break;
     case STAGE_SLEEP: sleep_now(m, p, v); break;
+    case STAGE_STOPPED: /* not answered yet */
+        m->stop = PYEMU_STOP_MMIO + 1;
+        m->stop_vcpu = vcpu_idx(m, v);
+        break;
     case STAGE_WOKEN: woken(m, v); break;
     default: machine_poison(m, __FILE__, __LINE__, "thread in an unknown stage"); break;
     }

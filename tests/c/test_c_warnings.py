@@ -9,18 +9,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CSRC = ROOT / "csrc"
 FLAGS = [
-    "-std=c11",
-    "-Wall",
-    "-Wextra",
-    "-Wpedantic",
-    "-Wconversion",
-    "-Wshadow",
-    "-Wstrict-prototypes",
-    "-Wmissing-prototypes",
-    "-Wcast-qual",
-    "-Wundef",
-    "-Wvla",
-    "-Werror",
+    *("-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow"),
+    *("-Wstrict-prototypes", "-Wmissing-prototypes", "-Wcast-qual", "-Wundef"),
+    *("-Wvla", "-Werror"),
 ]
 FILES = sorted(p.relative_to(CSRC).as_posix() for p in CSRC.rglob("*.c"))
 

@@ -6,21 +6,8 @@ import pyemu as pe
 from pyemu.guest.ops import PPI_VTIMER
 
 OPS = [
-    "compute",
-    "hvc",
-    "sysreg",
-    "mmio_kernel",
-    "mmio_user",
-    "fault",
-    "wfi",
-    "window",
-    "timer_set",
-    "timer_ctl",
-    "timer_past",
-    "ptimer",
-    "sgi",
-    "gic",
-    "pmr",
+    *("compute", "hvc", "sysreg", "mmio_kernel", "mmio_user", "fault", "wfi"),
+    *("window", "timer_set", "timer_ctl", "timer_past", "ptimer", "sgi", "gic", "pmr"),
 ]
 
 
