@@ -300,7 +300,7 @@ def set_policy(core: _ffi.Core, compiled: Compiled) -> None:
     core.set_policy(steps, start, guards, int(compiled.switches))
 
 
-def resolve(  # noqa: PLR0913 - keyword-only
+def resolve(
     host: Host,
     vms: Sequence[VM],
     policy: Policy | str,

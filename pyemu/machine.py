@@ -96,7 +96,7 @@ class Machine:
     'done'
     """
 
-    def __init__(  # noqa: PLR0913 - keyword-only
+    def __init__(
         self,
         host: Host | None = None,
         vms: Sequence[VM] | None = None,

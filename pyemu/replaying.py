@@ -49,7 +49,7 @@ def host_of(work: ReplayWorkload, changes: Mapping[str, Any], mode: str) -> Host
     return base
 
 
-def runner(  # noqa: PLR0913 - keyword-only
+def runner(
     policies: Mapping[str, Policy | str],
     changes: Mapping[str, Any],
     *,

@@ -104,7 +104,7 @@ class Program:
         self._auto = 0
         self._dir = False
 
-    def emit(  # noqa: PLR0913 - keyword-only
+    def emit(
         self,
         op: str,
         *,
