@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from pyemu.cli import main
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
@@ -22,6 +20,4 @@ def test_every_command_it_shows_is_understood():
     shown = set(re.findall(r"^\$ pyemu (\w+)", README, re.M))
     assert shown
     for verb in shown:
-        with pytest.raises(SystemExit) as stop:
-            main([verb, "--help"])
-        assert stop.value.code == 0, verb
+        assert main([verb, "--help"]) == 0, verb
