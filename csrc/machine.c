@@ -144,7 +144,7 @@ static uint64_t least_clock(const struct pyemu_machine *m)
 /* Guest cycles so far, the runs under way included. */
 static uint64_t guest_cycles(const struct pyemu_machine *m)
 {
-    uint64_t sum = m->s->guest_cyc;
+    uint64_t sum = account_guest_cyc(m);
 
     for (uint32_t i = 0; i < m->s->cfg.n_pcpus; i++) {
         const struct pcpu *p = &m->pcpus[i];
@@ -170,13 +170,13 @@ int pyemu_run(struct pyemu_machine *m, const struct pyemu_limits *limits,
     m->stop = 0;
     m->trace_n = 0;
     m->interrupted = 0;
-    if (m->until_guest_cyc != 0 && m->s->guest_cyc >= m->until_guest_cyc)
+    if (m->until_guest_cyc != 0 && account_guest_cyc(m) >= m->until_guest_cyc)
         m->stop = PYEMU_STOP_GUEST_LIMIT + 1;
     advance(m);
     out->reason = m->stop - 1;
     out->now_cyc = out->reason == PYEMU_STOP_DONE ? m->s->last_off_cyc : least_clock(m);
     out->guest_cyc = guest_cycles(m);
-    out->exits = m->s->exits;
+    out->exits = account_exits(m);
     out->n_events = m->trace_n;
     out->vcpu = m->stop_vcpu;
     out->step = m->stop_step;

@@ -12,6 +12,25 @@ uint64_t pyemu_hist_low(uint32_t bucket)
     return (uint64_t)(16 + bucket % 16) << octave;
 }
 
+uint64_t account_guest_cyc(const struct pyemu_machine *m)
+{
+    uint64_t sum = m->s->tail_guest_cyc;
+
+    for (uint32_t r = 0; r < PYEMU_X_COUNT; r++)
+        sum += m->s->reasons[r].guest_cyc;
+    return sum;
+}
+
+uint64_t account_exits(const struct pyemu_machine *m)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < m->s->cfg.n_vcpus; i++)
+        for (uint32_t r = 0; r < PYEMU_X_COUNT; r++)
+            sum += m->vcpus[i].exits[r];
+    return sum;
+}
+
 /* Handling time (exit to the next entry) of n exits that took cyc each. */
 void account_handling(struct pyemu_machine *m, uint32_t reason, uint64_t cyc,
                       uint64_t n)

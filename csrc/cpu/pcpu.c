@@ -91,9 +91,8 @@ static uint64_t guest_limit(const struct pyemu_machine *m, const struct vcpu *v)
 {
     if (m->until_guest_cyc == 0)
         return PYEMU_NEVER;
-    const uint64_t left = m->until_guest_cyc > m->s->guest_cyc
-                              ? m->until_guest_cyc - m->s->guest_cyc
-                              : 0;
+    const uint64_t done = account_guest_cyc(m);
+    const uint64_t left = m->until_guest_cyc > done ? m->until_guest_cyc - done : 0;
 
     return add_sat(v->entry_cyc, left);
 }
@@ -106,10 +105,10 @@ static void vcpu_step(struct pyemu_machine *m, struct pcpu *p)
         run_step(m, p, v);
         return;
     }
-    const uint64_t limit = guest_limit(m, v);
-
-    guest_run(m, p, v, limit);
-    if (p->now_cyc >= limit && v->stage == STAGE_GUEST && m->stop == 0)
+    guest_run(m, p, v, guest_limit(m, v));
+    /* round trips inside have moved the limit: host time is not guest time */
+    if (m->until_guest_cyc != 0 && v->stage == STAGE_GUEST && m->stop == 0 &&
+        p->now_cyc >= guest_limit(m, v))
         m->stop = PYEMU_STOP_GUEST_LIMIT + 1;
 }
 
@@ -117,7 +116,7 @@ static bool must_stop(struct pyemu_machine *m)
 {
     if (m->trace_n >= m->trace_stop)
         m->stop = PYEMU_STOP_TRACE_FULL + 1;
-    else if (m->until_exits != 0 && m->s->exits >= m->until_exits)
+    else if (m->until_exits != 0 && account_exits(m) >= m->until_exits)
         m->stop = PYEMU_STOP_EXIT_LIMIT + 1;
     else if (m->interrupted != 0)
         m->stop = PYEMU_STOP_INTERRUPTED + 1;

@@ -10,6 +10,8 @@
 #include "hw/gic.h"
 #include "hw/vcpuif.h"
 #include "policy/paths.h"
+#include "policy/trip.h"
+#include "run/rules.h"
 #include "run/run.h"
 #include "run/trap.h"
 #include "state/reset.h"
@@ -102,14 +104,15 @@ static void end(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
     const uint64_t ran = p->now_cyc - v->entry_cyc;
 
     v->guest_cyc += ran;
-    m->s->guest_cyc += ran;
+    m->s->tail_guest_cyc += ran;
     run_end(m, p, v);
 }
 
 static enum op_result trap(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                            const struct pyemu_op *op)
 {
-    return trap_take(m, p, v, op) ? OP_NEXT : OP_LEFT;
+    trap_take(m, p, v, op);
+    return OP_LEFT;
 }
 
 /* Waits: no trap where the architecture lets them complete at once. */
@@ -171,29 +174,10 @@ static inline enum op_result one_op(struct pyemu_machine *m, struct pcpu *p,
                                     struct vcpu *v, const struct pyemu_op *op)
 {
     v->trap_op = v->gpc++;
-    switch (op->op) {
-    case PYEMU_OP_HVC:
-    case PYEMU_OP_SMC:
-    case PYEMU_OP_SYSREG:
-    case PYEMU_OP_MMIO_KERNEL:
-    case PYEMU_OP_MMIO_USER:
-    case PYEMU_OP_FAULT:
-    case PYEMU_OP_SGI:
-    case PYEMU_OP_CPU_ON:
-    case PYEMU_OP_CPU_OFF:
-    case PYEMU_OP_SYSTEM_OFF:
-    case PYEMU_OP_GIC_ENABLE:
-    case PYEMU_OP_GIC_DISABLE:
-    case PYEMU_OP_SPENDR:
-    case PYEMU_OP_CPENDR:
-    case PYEMU_OP_SACTIVER:
-    case PYEMU_OP_CACTIVER:
-    case PYEMU_OP_GIC_PRIO:
-    case PYEMU_OP_GIC_MMIO:
-        charge(m, p, PYEMU_P_G_INSN);
-        return trap(m, p, v, op);
-    default: return rare_op(m, p, v, op);
-    }
+    if (RULES[op->op].traps == 0 || op->op == PYEMU_OP_WFI || op->op == PYEMU_OP_WFE)
+        return rare_op(m, p, v, op);
+    charge(m, p, PYEMU_P_G_INSN);
+    return trap(m, p, v, op);
 }
 
 /* Clock and program counter of a run of flow ops, kept out of memory. */
@@ -234,12 +218,36 @@ static inline bool flow_step(struct vcpu *v, const struct pyemu_op *op, struct f
     return true;
 }
 
-/* Runs flow ops up to `until`; stands at the first op that is something else. */
+/* May a simple trap go round without leaving this loop? */
+static inline bool round_trip(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                              const struct pyemu_op *op, struct flow *f)
+{
+    const uint64_t insn_cyc = m->cost[PYEMU_P_G_INSN];
+
+    p->now_cyc = f->now_cyc + insn_cyc;
+    if (!trip_take(m, p, v, op->op == PYEMU_OP_FAULT && (op->flags & 1U) != 0
+                                ? (uint32_t)PYEMU_X_IABT_LOW
+                                : RULES[op->op].reason, op->b) &&
+        !trap_trip(m, p, v, op)) {
+        p->now_cyc = f->now_cyc;
+        return false;
+    }
+    f->now_cyc = p->now_cyc;
+    f->n_insns++;
+    f->pc++;
+    return true;
+}
+
+/*
+ * Runs flow ops and round trips up to `until`; stands at the first op that is
+ * something else.
+ */
 static void flow_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                      const struct pyemu_op *ops, uint64_t until)
 {
     struct flow f = {.now_cyc = p->now_cyc, .pc = v->gpc};
     const uint64_t insn_cyc = m->cost[PYEMU_P_G_INSN];
+    const bool trips = m->paths != NULL && m->until_exits == 0;
 
     while (f.now_cyc < until) {
         const struct pyemu_op *op = &ops[f.pc];
@@ -252,7 +260,8 @@ static void flow_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
             f.pc++;
             f.now_cyc += n;
             v->compute_cyc = op->c - n;
-        } else {
+        } else if (RULES[op->op].simple == 0 || !trips ||
+                   m->trace_n >= m->trace_stop || !round_trip(m, p, v, op, &f)) {
             break;
         }
     }

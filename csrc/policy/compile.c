@@ -322,13 +322,37 @@ static void walk_from(struct walk *w, uint32_t pc, uint32_t hook)
     w->x.end_hook = (uint8_t)hook;
 }
 
+/* Can the guest's loop take this variant in line (trip.h)? */
+static void mark_trip(struct walk *w)
+{
+    struct variant *x = &w->x;
+    bool fit = x->full != 0 && x->handle_prim != 0 && x->offset != SET_ZERO &&
+               x->running == KEEP && x->irq_saved == KEEP;
+
+    for (uint32_t t = 0; t < N_TIMERS; t++) {
+        const struct reg_moves *mv = &x->moves[t];
+
+        if (mv->any == 0)
+            continue;
+        if (mv->hw_ctl == FROM_HW && mv->hw_cval == FROM_HW && mv->mem_ctl == FROM_HW &&
+            mv->mem_cval == FROM_HW)
+            x->copies = (uint8_t)(x->copies | 1U << t);
+        else
+            fit = false;
+    }
+    if (!fit)
+        return;
+    x->trip = 1;
+    x->any_trip = (uint8_t)(x->copies | x->offset | x->cnthctl);
+    /* a trip asks for these in the same comparison as for its own key */
+    w->read |= FLAG(RESCHED) | FLAG(PIRQ);
+}
+
 static void finish(struct walk *w, uint64_t original, bool at_exit)
 {
     struct variant *x = &w->x;
 
     x->full = x->enters != 0 && at_exit;
-    x->mask = w->read;
-    x->want = original & w->read;
     x->set = w->flags & w->written;
     x->clear = w->written & ~w->flags;
     for (uint32_t t = 0; t < N_TIMERS; t++) {
@@ -340,6 +364,9 @@ static void finish(struct walk *w, uint64_t original, bool at_exit)
     }
     x->pcpu = (w->written & PCPU_FLAGS) != 0;
     x->any_rest = (uint8_t)(x->offset | x->cnthctl | x->running | x->irq_saved);
+    mark_trip(w);
+    x->mask = w->read;
+    x->want = original & w->read;
 }
 
 struct variant *compile_variant(struct pyemu_machine *m, uint32_t pc,

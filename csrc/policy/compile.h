@@ -49,6 +49,9 @@ struct variant {
     uint8_t reason;
     uint8_t any_move;
     uint8_t any_rest;
+    uint8_t trip;     /* full, and fit for trip_take */
+    uint8_t any_trip;
+    uint8_t copies;   /* bit per timer: mem := hw is all that is left of its moves */
     uint8_t offset;
     uint8_t cnthctl;
     uint8_t running;
@@ -61,7 +64,7 @@ enum { MAX_VARIANTS = 4096, STEP_POOL = 131072 };
 struct path_cache {
     uint32_t head[PYEMU_MAX_STEPS];
     uint32_t n_variants;
-    uint32_t last_trip;  /* variant that the last round trip used */
+    struct variant *last_trip[PYEMU_X_COUNT]; /* latest of each reason */
     uint32_t n_pool;
     struct variant variants[MAX_VARIANTS];
     uint16_t pool[STEP_POOL];

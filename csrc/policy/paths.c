@@ -28,8 +28,8 @@ void paths_clear(struct pyemu_machine *m)
     paths_fold(m);
     m->paths->n_variants = 0;
     m->paths->n_pool = 0;
-    m->paths->last_trip = 0;
-    m->paths->variants[0].full = 0;
+    for (uint32_t r = 0; r < PYEMU_X_COUNT; r++)
+        m->paths->last_trip[r] = NULL;
     for (uint32_t i = 0; i < PYEMU_MAX_STEPS; i++)
         m->paths->head[i] = PYEMU_NONE;
 }
@@ -53,6 +53,8 @@ void paths_fold(struct pyemu_machine *m)
             m->s->dyn_count[x->handle_prim] += n;
         if (x->stat != 0)
             m->s->counters[x->stat] += n;
+        if (x->enters != 0)
+            m->s->counters[PYEMU_C_GUEST_ENTRIES] += n;
         if (x->full != 0 && n > x->n_extra)
             account_handling(m, x->reason, x->cost, n - x->n_extra);
         x->count = 0;
@@ -135,7 +137,6 @@ static void enter(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     } else if (v->exit_cyc != PYEMU_NEVER) {
         account_handling(m, v->reason, p->now_cyc - v->exit_cyc, 1);
     }
-    count(m, PYEMU_C_GUEST_ENTRIES);
     v->cont = CONT_NONE;
     v->stage = STAGE_GUEST;
     v->hook = PYEMU_H_ENTER;
@@ -219,31 +220,20 @@ bool paths_walk(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_
     return moved;
 }
 
-/*
- * The whole way in one variant: nothing that only describes the way (hook, pc,
- * stage) needs to be touched. A walk that ends before eret is not for here.
- */
-bool paths_round_trip(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-                      uint64_t reason_bits)
+/* The variant of a trip that trip_take did not know yet, if there is one. */
+bool paths_find_trip(struct pyemu_machine *m, const struct pcpu *p,
+                     const struct vcpu *v, uint32_t reason)
 {
-    const uint64_t flags = flags_of(p, v) | reason_bits | bit64(FI_IRQ_OFF);
+    struct path_cache *c = m->paths;
+    const uint64_t flags = flags_of(p, v) | bit64(FI_IRQ_OFF) |
+                           (uint64_t)(reason + 1U) << FI_REASON;
 
     if ((flags & (FLAG(RESCHED) | FLAG(PIRQ))) != 0)
         return false;
-    struct path_cache *c = m->paths;
-    struct variant *x = &c->variants[c->last_trip];
-    const uint64_t extra = v->extra_cyc;
+    struct variant *x = find(m, m->policy.hook_start[PYEMU_H_EXIT], flags);
 
-    if (x->full == 0 || (flags & x->mask) != x->want) {
-        x = find(m, m->policy.hook_start[PYEMU_H_EXIT], flags);
-        c->last_trip = x != NULL ? (uint32_t)(x - c->variants) : 0;
-    }
-    if (x == NULL || x->full == 0 || !apply(m, p, v, x, flags))
+    if (x == NULL || x->trip == 0 || x == c->last_trip[reason])
         return false;
-    if (extra != 0)
-        extra_handling(m, v, x, extra);
-    count(m, PYEMU_C_GUEST_ENTRIES);
-    v->entry_cyc = p->now_cyc;
-    trace(m, p, vcpu_idx(m, v), PYEMU_E_ENTRY, 0);
+    c->last_trip[reason] = x;
     return true;
 }

@@ -7,9 +7,15 @@
 
 #include "state/state.h"
 
-/* true: the whole exit, handling and entry are done, the guest runs again. */
-bool trap_take(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+/* Leaves for the op: stands at the first exit step. */
+void trap_take(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                const struct pyemu_op *op);
+
+/* The same for a deliverable physical interrupt. */
 void trap_irq(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
+
+/* A simple op whose trip is not the one remembered: true if it went round. */
+bool trap_trip(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+               const struct pyemu_op *op);
 
 #endif

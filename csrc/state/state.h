@@ -295,8 +295,7 @@ struct machine_state {
     uint64_t counters[PYEMU_C_COUNT];
     uint64_t hist[N_HISTS][PYEMU_HIST_BUCKETS];
     struct reason_sum reasons[PYEMU_X_COUNT];
-    uint64_t exits;
-    uint64_t guest_cyc;
+    uint64_t tail_guest_cyc; /* guest runs that ended with the program, no exit */
     uint64_t window_start_cyc;
     uint64_t next_move;
     uint64_t next_outside;
