@@ -167,6 +167,12 @@ int pyemu_run(struct pyemu_machine *m, const struct pyemu_limits *limits,
     m->until_cyc = limits->until_cyc;
     m->until_guest_cyc = limits->until_guest_cyc;
     m->until_exits = limits->until_exits;
+    m->exits_left = PYEMU_NEVER;
+    if (m->until_exits != 0) {
+        const uint64_t taken = account_exits(m);
+
+        m->exits_left = m->until_exits > taken ? m->until_exits - taken : 0;
+    }
     m->stop = 0;
     m->trace_n = 0;
     m->interrupted = 0;

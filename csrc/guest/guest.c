@@ -9,6 +9,7 @@
 #include "guest/ops.h"
 #include "hw/gic.h"
 #include "hw/vcpuif.h"
+#include "kvm/vgic.h"
 #include "policy/paths.h"
 #include "policy/trip.h"
 #include "run/rules.h"
@@ -139,6 +140,8 @@ static enum op_result rare_op(struct pyemu_machine *m, struct pcpu *p, struct vc
     case PYEMU_OP_RESET_STATS:
         paths_fold(m); /* what stands in variants belongs to the time before */
         machine_reset_stats(m);
+        if (m->until_exits != 0)
+            m->exits_left = m->until_exits;
         return OP_NEXT;
     case PYEMU_OP_ACK:
     case PYEMU_OP_EOI:
@@ -180,13 +183,6 @@ static inline enum op_result one_op(struct pyemu_machine *m, struct pcpu *p,
     return trap(m, p, v, op);
 }
 
-/* Clock and program counter of a run of flow ops, kept out of memory. */
-struct flow {
-    uint64_t now_cyc;
-    uint64_t n_insns;
-    uint32_t pc;
-};
-
 /* One op of plain control flow; false: op is something else. */
 static inline bool flow_step(struct vcpu *v, const struct pyemu_op *op, struct flow *f)
 {
@@ -218,56 +214,66 @@ static inline bool flow_step(struct vcpu *v, const struct pyemu_op *op, struct f
     return true;
 }
 
-/* May a simple trap go round without leaving this loop? */
-static inline bool round_trip(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-                              const struct pyemu_op *op, struct flow *f)
+static inline void flow_compute(struct vcpu *v, const struct pyemu_op *op,
+                                struct flow *f)
 {
-    const uint64_t insn_cyc = m->cost[PYEMU_P_G_INSN];
+    const uint64_t n = min_u64(op->c, f->until_cyc - f->now_cyc);
 
-    p->now_cyc = f->now_cyc + insn_cyc;
-    if (!trip_take(m, p, v, op->op == PYEMU_OP_FAULT && (op->flags & 1U) != 0
-                                ? (uint32_t)PYEMU_X_IABT_LOW
-                                : RULES[op->op].reason, op->b) &&
-        !trap_trip(m, p, v, op)) {
-        p->now_cyc = f->now_cyc;
-        return false;
-    }
-    f->now_cyc = p->now_cyc;
-    f->n_insns++;
     f->pc++;
-    return true;
+    f->now_cyc += n;
+    v->compute_cyc = op->c - n;
+}
+
+/* IABT where a fault op says so; every other reason stands in the table. */
+static inline uint32_t flow_reason(const struct pyemu_op *op)
+{
+    return op->op == PYEMU_OP_FAULT && (op->flags & 1U) != 0
+               ? (uint32_t)PYEMU_X_IABT_LOW
+               : RULES[op->op].reason;
+}
+
+static struct flow flow_begin(const struct pyemu_machine *m, const struct pcpu *p,
+                              const struct vcpu *v, uint64_t limit_cyc)
+{
+    struct flow f = {.now_cyc = p->now_cyc,
+                     .limit_cyc = limit_cyc,
+                     .horizon_cyc = p->horizon_cyc,
+                     .until_cyc = min_u64(limit_cyc, p->horizon_cyc),
+                     .flags = p->flags | v->flags,
+                     .entry_cyc = v->entry_cyc,
+                     .pc = v->gpc};
+
+    if (m->paths != NULL && (f.flags & FLAG(RESCHED)) == 0)
+        f.max_exits = m->exits_left - 1U; /* the last one leaves by itself */
+    if ((f.flags & FLAG(LRS)) != 0)
+        f.flags |= (uint64_t)vgic_steady(m, p, v) << FI_VGIC;
+    return f;
 }
 
 /*
- * Runs flow ops and round trips up to `until`; stands at the first op that is
- * something else.
+ * Runs flow ops and round trips up to the limit and the horizon; stands at the
+ * first op that is something else. Returns the limit, later by the host time
+ * of the trips.
  */
-static void flow_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-                     const struct pyemu_op *ops, uint64_t until)
+static uint64_t flow_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                         const struct pyemu_op *ops, uint64_t limit_cyc)
 {
-    struct flow f = {.now_cyc = p->now_cyc, .pc = v->gpc};
+    struct flow f = flow_begin(m, p, v, limit_cyc);
     const uint64_t insn_cyc = m->cost[PYEMU_P_G_INSN];
-    const bool trips = m->paths != NULL && m->until_exits == 0;
 
-    while (f.now_cyc < until) {
+    while (f.now_cyc < f.until_cyc) {
         const struct pyemu_op *op = &ops[f.pc];
 
-        if (flow_step(v, op, &f)) {
+        if (flow_step(v, op, &f))
             f.now_cyc += insn_cyc;
-        } else if (op->op == PYEMU_OP_COMPUTE) {
-            const uint64_t n = min_u64(op->c, until - f.now_cyc);
-
-            f.pc++;
-            f.now_cyc += n;
-            v->compute_cyc = op->c - n;
-        } else if (RULES[op->op].simple == 0 || !trips ||
-                   m->trace_n >= m->trace_stop || !round_trip(m, p, v, op, &f)) {
+        else if (op->op == PYEMU_OP_COMPUTE)
+            flow_compute(v, op, &f);
+        else if (RULES[op->op].simple == 0 || f.max_exits == 0 ||
+                 !trip_take(m, p, v, &f, flow_reason(op), op->b))
             break;
-        }
     }
-    p->now_cyc = f.now_cyc;
-    v->gpc = f.pc;
-    m->s->dyn_count[PYEMU_P_G_INSN] += f.n_insns;
+    flow_end(m, p, v, &f);
+    return f.limit_cyc;
 }
 
 /* Maintenance conditions the guest's own EOIs can create (2.3). */
@@ -299,19 +305,21 @@ void guest_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
             trap_irq(m, p, v);
             return;
         }
-        const uint64_t until = min_u64(limit_cyc, p->horizon_cyc);
+        uint64_t until = min_u64(limit_cyc, p->horizon_cyc);
 
-        if (p->now_cyc >= until)
+        if (p->now_cyc >= until || m->trace_n >= m->trace_stop)
             return;
         last = OP_NEXT;
         if (v->compute_cyc != 0)
             compute(p, v, until);
-        if (v->compute_cyc == 0)
-            flow_run(m, p, v, ops, until);
-        if (v->compute_cyc != 0 || p->now_cyc >= until)
+        if (v->compute_cyc == 0) {
+            limit_cyc = flow_run(m, p, v, ops, limit_cyc);
+            until = min_u64(limit_cyc, p->horizon_cyc);
+        }
+        if (v->compute_cyc != 0 || p->now_cyc >= until || m->trace_n >= m->trace_stop)
             continue;
         last = one_op(m, p, v, &ops[v->gpc]);
-        if (last == OP_LEFT || m->trace_n >= m->trace_stop)
+        if (last == OP_LEFT)
             return;
     }
 }

@@ -33,8 +33,7 @@ static void line_change(struct pcpu *p, uint32_t t, bool level, uint64_t delay_c
     }
 }
 
-/* Each deadline once, however often a restore raises its line again. */
-static void count_expiry(struct pyemu_machine *m, const struct pcpu *p)
+void timer_count_expiry(struct pyemu_machine *m, const struct pcpu *p)
 {
     if (p->running == PYEMU_NONE)
         return;
@@ -62,7 +61,7 @@ void timer_recalc(struct pyemu_machine *m, struct pcpu *p, uint32_t t)
     }
     if (level && !was) {
         if (t == TIMER_V)
-            count_expiry(m, p);
+            timer_count_expiry(m, p);
         trace(m, p, p->running, KIND(PYEMU_E_EXPIRY, timer_intid(t)), r->cval_ticks);
     }
     if (level != (p->line_target[t] != 0))

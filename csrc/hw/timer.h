@@ -52,6 +52,9 @@ uint64_t timer_expiry(const struct clock *c, uint64_t cval_ticks,
 /* Derives flags and line of hw timer t now; starts line latencies (1.4). */
 void timer_recalc(struct pyemu_machine *m, struct pcpu *p, uint32_t t);
 
+/* Virtual line rose: each deadline once, however often a restore raises it again. */
+void timer_count_expiry(struct pyemu_machine *m, const struct pcpu *p);
+
 /* Applies line changes whose latency has passed. */
 void timer_line_events(struct pcpu *p);
 

@@ -40,6 +40,13 @@ bool vgic_pending(const struct pyemu_machine *m, const struct vcpu *v);
 void vgic_sample(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                  uint32_t intid);
 
+/*
+ * Number of list registers in use, if saving, folding, flushing and restoring
+ * them would leave everything as it is: all exactly active, nothing to fold.
+ */
+uint32_t vgic_steady(const struct pyemu_machine *m, const struct pcpu *p,
+                     const struct vcpu *v);
+
 void vgic_reset(struct pyemu_machine *m, struct vcpu *v);
 void vgic_reset_irq(struct pyemu_machine *m, struct vcpu *v, uint32_t intid);
 

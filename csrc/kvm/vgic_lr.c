@@ -4,6 +4,8 @@
  */
 #include "kvm/vgic_lr.h"
 
+#include <string.h>
+
 #include "account/account.h"
 #include "hw/gic.h"
 #include "hw/timer.h"
@@ -201,4 +203,36 @@ void vgic_fold(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
         fold_one(m, p, v, &v->lr[i]);
     v->used_lrs = 0;
     v->flags &= ~FLAG(LRS);
+}
+
+/* Would populate fill lr as it stands, and fold take nothing from it? */
+static bool lr_settled(const struct pyemu_machine *m, const struct vgic_irq *q,
+                       const struct list_register *lr)
+{
+    const bool hw = is_mapped_level(m, q);
+    const bool quiet = hw || q->edge != 0 || q->line == 0 || q->enabled == 0;
+
+    return lr->state == LR_ACTIVE && q->active != 0 && q->latch == 0 && quiet &&
+           (lr->hw != 0) == hw && lr->pintid == (hw ? lr->vintid : 0U) &&
+           lr->prio == q->prio && lr->source == q->active_source;
+}
+
+uint32_t vgic_steady(const struct pyemu_machine *m, const struct pcpu *p,
+                     const struct vcpu *v)
+{
+    const uint32_t n = v->used_lrs;
+    uint32_t at = v->ap_head;
+
+    if (n != p->n_lrs || n != v->ap_len || n > 15 || (p->uie | v->uie) != 0 ||
+        has_bit32(p->irq_line, INTID_MAINT))
+        return 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct list_register *lr = &p->lr[i];
+
+        if (at >= N_PRIVATE || lr->vintid != at || !lr_settled(m, &v->irq[at], lr) ||
+            memcmp(lr, &v->lr[i], sizeof *lr) != 0)
+            return 0;
+        at = v->irq[at].next;
+    }
+    return n;
 }

@@ -17,6 +17,8 @@ struct walk {
     uint64_t flags;   /* current values */
     uint64_t read;    /* original bits that decided something */
     uint64_t written; /* bits whose value is the walk's own */
+    uint64_t cost;
+    uint64_t switch_cyc;
     struct variant x;
     uint16_t steps[512];
 };
@@ -38,10 +40,39 @@ static bool line_high(struct walk *w, uint32_t t)
     return get(w, timer_hcan(t)) && get(w, timer_hdue(t));
 }
 
-/* Register moves; false where an output line would change. */
+/*
+ * May the output line of t move inside the walk? Only where nobody can tell:
+ * it reaches the GIC at once, its interrupt is active and so masked there
+ * (2.1), and no record is kept of it.
+ */
+static bool line_hidden(struct walk *w, uint32_t t)
+{
+    const struct pyemu_config *cfg = &w->m->s->cfg;
+
+    return w->m->trace_cap == 0 && cfg->line_assert_cyc == 0 &&
+           cfg->line_retire_cyc == 0 && get(w, t == TIMER_V ? FI_PACT_V : FI_PACT_P);
+}
+
+/* The line as it is after a register changed; false: the walk must end before. */
+static bool walk_line(struct walk *w, uint32_t t, bool was)
+{
+    const bool level = line_high(w, t);
+
+    if (level == was)
+        return true;
+    if (!line_hidden(w, t))
+        return false;
+    w->x.line[t] = level ? SET_ONE : SET_ZERO;
+    if (level && t == TIMER_V)
+        w->x.raises = 1;
+    return !level || w->x.running == KEEP;
+}
+
+/* Register moves of one timer. */
 static bool walk_reg(struct walk *w, uint32_t prim, uint32_t t)
 {
     struct reg_moves *mv = &w->x.moves[t];
+    const bool was = prim >= PYEMU_P_CNTV_CTL_W0 && line_high(w, t);
 
     switch (prim) {
     case PYEMU_P_CNTV_CTL_R:
@@ -49,31 +80,25 @@ static bool walk_reg(struct walk *w, uint32_t prim, uint32_t t)
         if (mv->hw_ctl == FROM_ZERO)
             return false;
         put(w, timer_can(t), get(w, timer_hcan(t)));
-        break;
+        return true;
     case PYEMU_P_CNTV_CVAL_R:
         mv->mem_cval = mv->hw_cval;
         put(w, timer_due(t), get(w, timer_hdue(t)));
-        break;
+        return true;
     case PYEMU_P_CNTV_CTL_W0:
-        if (line_high(w, t))
-            return false;
         mv->hw_ctl = FROM_ZERO;
         put(w, timer_hcan(t), false);
         break;
     case PYEMU_P_CNTV_CVAL_W:
-        if (line_high(w, t) || (get(w, timer_hcan(t)) && get(w, timer_due(t))))
-            return false;
         mv->hw_cval = mv->mem_cval;
         put(w, timer_hdue(t), get(w, timer_due(t)));
         break;
     default:
-        if (line_high(w, t) || (get(w, timer_can(t)) && get(w, timer_hdue(t))))
-            return false;
         mv->hw_ctl = mv->mem_ctl;
         put(w, timer_hcan(t), get(w, timer_can(t)));
         break;
     }
-    return true;
+    return walk_line(w, t, was);
 }
 
 static void walk_eval(struct walk *w, bool fire, uint32_t level)
@@ -190,8 +215,52 @@ static bool walk_handle(struct walk *w)
     w->x.reason = (uint8_t)(reason - 1);
     w->x.handle_prim = (uint8_t)reason_prim(reason - 1);
     w->x.stat = (uint8_t)reason_stat(reason - 1);
-    w->x.cost += w->m->cost[w->x.handle_prim];
+    w->cost += w->m->cost[w->x.handle_prim];
     return true;
+}
+
+/*
+ * The four vgic steps where FI_VGIC promises that all of them together leave
+ * everything as it is (vgic_steady); they must then come in this order.
+ */
+static bool walk_vgic(struct walk *w, uint32_t prim)
+{
+    static const uint8_t order[] = {PYEMU_P_VGIC_SAVE, PYEMU_P_VGIC_SYNC,
+                                    PYEMU_P_VGIC_FLUSH, PYEMU_P_VGIC_RESTORE};
+    const uint32_t n = (uint32_t)(w->flags >> FI_VGIC) & 15U;
+
+    w->read |= UINT64_C(15) << FI_VGIC;
+    if (n == 0 || w->x.vgic == 4 || order[w->x.vgic] != prim)
+        return false;
+    w->x.vgic++;
+    w->x.n_lrs = (uint8_t)n;
+    if (prim == PYEMU_P_VGIC_SYNC)
+        put(w, PYEMU_F_LRS, false);
+    else if (prim == PYEMU_P_VGIC_FLUSH)
+        put(w, PYEMU_F_LRS, true);
+    for (uint32_t i = 0; i < VGIC_PARTS; i++) {
+        const struct vgic_part *part = &VGIC_PART[i];
+
+        if (part->step != prim)
+            continue;
+        const uint64_t cyc = vgic_part_n(part, n) * w->m->cost[part->prim];
+
+        w->cost += cyc;
+        w->switch_cyc += cyc;
+    }
+    return true;
+}
+
+/* Physical active state: only where it is what it shall be. */
+static bool walk_active(struct walk *w, uint32_t prim)
+{
+    switch (prim) {
+    case PYEMU_P_ACTIVE_SET_V: return get(w, FI_PACT_V);
+    case PYEMU_P_ACTIVE_CLEAR_V: return !get(w, FI_PACT_V);
+    case PYEMU_P_ACTIVE_SET_P: return get(w, FI_PACT_P);
+    case PYEMU_P_ACTIVE_CLEAR_P: return !get(w, FI_PACT_P);
+    default: return false;
+    }
 }
 
 /* Steps that are time only, or whose effect is one field set at the end. */
@@ -205,10 +274,14 @@ static bool walk_other(struct walk *w, uint32_t prim)
     case PYEMU_P_CNTHCTL_W_GUEST: x->cnthctl = CNTHCTL_GUEST; return true;
     case PYEMU_P_CNTHCTL_W_HOST: x->cnthctl = CNTHCTL_HOST; return true;
     case PYEMU_P_RUNNING_SET:
+        if (x->raises != 0)
+            return false;
         x->running = SET_GUEST;
         put(w, PYEMU_F_RUNNING, true);
         return true;
     case PYEMU_P_RUNNING_CLEAR:
+        if (x->raises != 0)
+            return false;
         x->running = SET_ZERO;
         put(w, PYEMU_F_RUNNING, false);
         return true;
@@ -231,6 +304,8 @@ static bool walk_other(struct walk *w, uint32_t prim)
 static bool walk_step(struct walk *w, uint32_t prim, bool *last)
 {
     if (prim == PYEMU_P_ERET) {
+        if (w->x.vgic % 4 != 0)
+            return false;
         put(w, FI_IRQ_OFF, false);
         w->x.enters = 1;
         *last = true;
@@ -247,6 +322,14 @@ static bool walk_step(struct walk *w, uint32_t prim, bool *last)
     case PYEMU_P_IRQ_ON:
     case PYEMU_P_IRQ_SAVE:
     case PYEMU_P_IRQ_RESTORE: return walk_irq(w, prim, last);
+    case PYEMU_P_VGIC_FLUSH:
+    case PYEMU_P_VGIC_RESTORE:
+    case PYEMU_P_VGIC_SAVE:
+    case PYEMU_P_VGIC_SYNC: return walk_vgic(w, prim);
+    case PYEMU_P_ACTIVE_SET_V:
+    case PYEMU_P_ACTIVE_CLEAR_V:
+    case PYEMU_P_ACTIVE_SET_P:
+    case PYEMU_P_ACTIVE_CLEAR_P: return walk_active(w, prim);
     default: break;
     }
     return walk_other(w, prim) || walk_level(w, prim) || walk_flags(w, prim);
@@ -257,19 +340,22 @@ static bool take_step(struct walk *w, uint32_t pc, bool *last)
 {
     const struct pyemu_step *s = &w->m->policy.steps[pc];
     const struct walk before = *w;
+    bool taken = w->x.n_steps < sizeof w->steps / sizeof w->steps[0] &&
+                 walk_step(w, s->prim, last);
 
-    if (w->x.n_steps == sizeof w->steps / sizeof w->steps[0] ||
-        !walk_step(w, s->prim, last)) {
+    w->cost += w->m->policy.cost[pc];
+    if (s->is_switch != 0)
+        w->switch_cyc += w->m->policy.cost[pc];
+    taken = taken && w->cost <= UINT32_MAX;
+    if (!taken) {
         const uint64_t read = w->read;
 
         *w = before;
         w->read |= read & ~before.written;
+        *last = false;
         return false;
     }
     w->steps[w->x.n_steps++] = (uint16_t)pc;
-    w->x.cost += w->m->policy.cost[pc];
-    if (s->is_switch != 0)
-        w->x.switch_cyc += w->m->policy.cost[pc];
     return true;
 }
 
@@ -318,41 +404,51 @@ static void walk_from(struct walk *w, uint32_t pc, uint32_t hook)
         }
         pc++;
     }
-    w->x.end_pc = pc;
+    w->x.end_pc = (uint16_t)pc;
     w->x.end_hook = (uint8_t)hook;
 }
 
-/* Can the guest's loop take this variant in line (trip.h)? */
-static void mark_trip(struct walk *w)
+static bool moves_repeat(const struct reg_moves *mv)
 {
-    struct variant *x = &w->x;
-    bool fit = x->full != 0 && x->handle_prim != 0 && x->offset != SET_ZERO &&
-               x->running == KEEP && x->irq_saved == KEEP;
+    return mv->hw_ctl == FROM_HW && mv->hw_cval == FROM_HW;
+}
 
-    for (uint32_t t = 0; t < N_TIMERS; t++) {
-        const struct reg_moves *mv = &x->moves[t];
+static bool moves_equal(const struct variant *a, const struct variant *b)
+{
+    return memcmp(a->moves, b->moves, sizeof a->moves) == 0 &&
+           memcmp(a->line, b->line, sizeof a->line) == 0 && a->raises == b->raises &&
+           a->offset == b->offset && a->cnthctl == b->cnthctl &&
+           a->running == b->running && a->irq_saved == b->irq_saved;
+}
 
-        if (mv->any == 0)
-            continue;
-        if (mv->hw_ctl == FROM_HW && mv->hw_cval == FROM_HW && mv->mem_ctl == FROM_HW &&
-            mv->mem_cval == FROM_HW)
-            x->copies = (uint8_t)(x->copies | 1U << t);
-        else
-            fit = false;
-    }
-    if (!fit)
+/* Names x's register moves, so that the guest's loop need not repeat them. */
+static void name_moves(const struct path_cache *c, struct variant *x)
+{
+    static const struct variant none = {
+        .moves = {{FROM_HW, FROM_HW, FROM_MEM, FROM_MEM, 0},
+                  {FROM_HW, FROM_HW, FROM_MEM, FROM_MEM, 0}}};
+    uint32_t last = 0;
+
+    x->repeats = moves_repeat(&x->moves[0]) && moves_repeat(&x->moves[1]);
+    if (moves_equal(x, &none))
         return;
-    x->trip = 1;
-    x->any_trip = (uint8_t)(x->copies | x->offset | x->cnthctl);
-    /* a trip asks for these in the same comparison as for its own key */
-    w->read |= FLAG(RESCHED) | FLAG(PIRQ);
+    for (uint32_t i = 1; i < c->n_variants; i++) {
+        if (c->variants[i].moves_id != 0 && moves_equal(x, &c->variants[i])) {
+            x->moves_id = c->variants[i].moves_id;
+            return;
+        }
+        last = c->variants[i].moves_id > last ? c->variants[i].moves_id : last;
+    }
+    x->moves_id = (uint16_t)(last + 1);
 }
 
 static void finish(struct walk *w, uint64_t original, bool at_exit)
 {
     struct variant *x = &w->x;
 
-    x->full = x->enters != 0 && at_exit;
+    x->cost = (uint32_t)w->cost;
+    x->switch_cyc = (uint32_t)w->switch_cyc;
+    x->full = x->enters != 0 && at_exit && x->handle_prim != 0;
     x->set = w->flags & w->written;
     x->clear = w->written & ~w->flags;
     for (uint32_t t = 0; t < N_TIMERS; t++) {
@@ -360,11 +456,8 @@ static void finish(struct walk *w, uint64_t original, bool at_exit)
 
         mv->any = mv->hw_ctl != FROM_HW || mv->hw_cval != FROM_HW ||
                   mv->mem_ctl != FROM_MEM || mv->mem_cval != FROM_MEM;
-        x->any_move |= mv->any;
     }
-    x->pcpu = (w->written & PCPU_FLAGS) != 0;
-    x->any_rest = (uint8_t)(x->offset | x->cnthctl | x->running | x->irq_saved);
-    mark_trip(w);
+    name_moves(w->m->paths, x);
     x->mask = w->read;
     x->want = original & w->read;
 }

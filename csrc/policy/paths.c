@@ -4,16 +4,25 @@
  */
 #include "policy/paths.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "account/account.h"
+#include "hw/timer.h"
 #include "policy/compile.h"
 #include "policy/steps.h"
+#include "policy/trip.h"
+
+_Static_assert(offsetof(struct variant, n_extra) == 64, "hot part: one cache line");
 
 struct path_cache *paths_new(void)
 {
-    return calloc(1, sizeof(struct path_cache));
+    struct path_cache *c = aligned_alloc(64, sizeof *c);
+
+    if (c != NULL)
+        memset(c, 0, sizeof *c);
+    return c;
 }
 
 void paths_free(struct path_cache *c)
@@ -23,54 +32,95 @@ void paths_free(struct path_cache *c)
 
 void paths_clear(struct pyemu_machine *m)
 {
-    if (m->paths == NULL)
+    struct path_cache *c = m->paths;
+
+    if (c == NULL)
         return;
     paths_fold(m);
-    m->paths->n_variants = 0;
-    m->paths->n_pool = 0;
-    for (uint32_t r = 0; r < PYEMU_X_COUNT; r++)
-        m->paths->last_trip[r] = NULL;
-    for (uint32_t i = 0; i < PYEMU_MAX_STEPS; i++)
-        m->paths->head[i] = PYEMU_NONE;
+    memset(c->head, 0, sizeof c->head);
+    memset(c->trip, 0, sizeof c->trip);
+    c->n_pool = 0;
+    c->n_variants = 1;
+    c->variants[NO_VARIANT].mask = 0;
+    c->variants[NO_VARIANT].want = 1;
+}
+
+/* The parts of n vgic steps, for a variant that carries them. */
+static void fold_vgic(struct pyemu_machine *m, const struct variant *x, uint32_t prim,
+                      uint64_t n)
+{
+    for (uint32_t i = 0; i < VGIC_PARTS; i++)
+        if (VGIC_PART[i].step == prim)
+            m->s->dyn_count[VGIC_PART[i].prim] +=
+                n * vgic_part_n(&VGIC_PART[i], x->n_lrs);
 }
 
 /* Counts go by table content: what a variant stands for, not when it was found. */
+static void fold_one(struct pyemu_machine *m, struct variant *x)
+{
+    const struct path_cache *c = m->paths;
+    const uint64_t n = x->count;
+
+    for (uint32_t k = 0; k < x->n_steps; k++) {
+        const uint32_t step = c->pool[x->first_step + k];
+
+        m->s->step_count[step] += n;
+        if (x->n_lrs != 0)
+            fold_vgic(m, x, m->policy.steps[step].prim, n);
+    }
+    if (x->handle_prim != 0)
+        m->s->dyn_count[x->handle_prim] += n;
+    if (x->stat != 0)
+        m->s->counters[x->stat] += n;
+    if (x->enters != 0)
+        m->s->counters[PYEMU_C_GUEST_ENTRIES] += n;
+    if (x->full != 0 && n > x->n_extra)
+        account_handling(m, x->reason, x->cost, n - x->n_extra);
+    x->count = 0;
+    x->n_extra = 0;
+}
+
 void paths_fold(struct pyemu_machine *m)
 {
     struct path_cache *c = m->paths;
 
     if (c == NULL)
         return;
-    for (uint32_t i = 0; i < c->n_variants; i++) {
-        struct variant *x = &c->variants[i];
-        const uint64_t n = x->count;
+    for (uint32_t i = 1; i < c->n_variants; i++)
+        if (c->variants[i].count != 0)
+            fold_one(m, &c->variants[i]);
+}
 
-        if (n == 0)
+/* The latest variant of a step stands first: it is the likely one again. */
+static struct variant *find_slow(struct pyemu_machine *m, uint32_t pc, uint64_t flags)
+{
+    struct path_cache *c = m->paths;
+    uint32_t before = c->head[pc];
+
+    for (uint32_t i = before; i != NO_VARIANT; i = c->variants[i].next) {
+        struct variant *x = &c->variants[i];
+
+        if ((flags & x->mask) != x->want) {
+            before = i;
             continue;
-        for (uint32_t k = 0; k < x->n_steps; k++)
-            m->s->step_count[c->pool[x->first_step + k]] += n;
-        if (x->handle_prim != 0)
-            m->s->dyn_count[x->handle_prim] += n;
-        if (x->stat != 0)
-            m->s->counters[x->stat] += n;
-        if (x->enters != 0)
-            m->s->counters[PYEMU_C_GUEST_ENTRIES] += n;
-        if (x->full != 0 && n > x->n_extra)
-            account_handling(m, x->reason, x->cost, n - x->n_extra);
-        x->count = 0;
-        x->n_extra = 0;
+        }
+        if (i != c->head[pc]) {
+            c->variants[before].next = x->next;
+            x->next = c->head[pc];
+            c->head[pc] = i;
+        }
+        return x;
     }
+    return compile_variant(m, pc, flags);
 }
 
 static inline struct variant *find(struct pyemu_machine *m, uint32_t pc,
-                                         uint64_t flags)
+                                   uint64_t flags)
 {
     struct path_cache *c = m->paths;
+    struct variant *x = &c->variants[c->head[pc]];
 
-    for (uint32_t i = c->head[pc]; i != PYEMU_NONE; i = c->variants[i].next)
-        if ((flags & c->variants[i].mask) == c->variants[i].want)
-            return &c->variants[i];
-    return compile_variant(m, pc, flags);
+    return (flags & x->mask) == x->want ? x : find_slow(m, pc, flags);
 }
 
 /* Register moves a walk adds up to; the output lines stay low throughout. */
@@ -103,9 +153,23 @@ static void move_registers(struct pcpu *p, struct vcpu *v, const struct variant 
     }
 }
 
-static void move_rest(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-                      struct variant *x)
+/* An output line that moved while its interrupt was active (compile.c). */
+static void move_line(struct pcpu *p, const struct variant *x, uint32_t t)
 {
+    if (x->line[t] == KEEP)
+        return;
+    p->line_target[t] = x->line[t] == SET_ONE;
+    put_bit32(&p->irq_line, timer_intid(t), x->line[t] == SET_ONE);
+}
+
+void trip_moves(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                const struct variant *x)
+{
+    move_registers(p, v, x);
+    move_line(p, x, TIMER_V);
+    move_line(p, x, TIMER_P);
+    if (x->raises != 0)
+        timer_count_expiry(m, p);
     if (x->offset == SET_GUEST)
         p->offset_ticks = m->vms[v->vm].cntvoff_ticks;
     else if (x->offset == SET_ZERO)
@@ -121,27 +185,38 @@ static void move_rest(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
 }
 
 /* Handling that took the same time n times is counted by the variant. */
-static void extra_handling(struct pyemu_machine *m, const struct vcpu *v,
-                           struct variant *x, uint64_t extra)
+void trip_extra(struct pyemu_machine *m, struct variant *x, uint64_t extra)
 {
     x->n_extra++;
-    account_handling(m, v->reason, x->cost + extra, 1);
+    m->s->dyn_count[PYEMU_P_EXTRA] += extra;
+    account_handling(m, x->reason, x->cost + extra, 1);
 }
 
 static void enter(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-                  struct variant *x, uint64_t extra)
+                  const struct variant *x)
 {
-    if (x->full != 0) {
-        if (extra != 0)
-            extra_handling(m, v, x, extra);
-    } else if (v->exit_cyc != PYEMU_NEVER) {
+    if (x->full == 0 && v->exit_cyc != PYEMU_NEVER)
         account_handling(m, v->reason, p->now_cyc - v->exit_cyc, 1);
-    }
     v->cont = CONT_NONE;
     v->stage = STAGE_GUEST;
     v->hook = PYEMU_H_ENTER;
     v->entry_cyc = p->now_cyc;
     trace(m, p, vcpu_idx(m, v), PYEMU_E_ENTRY, 0);
+}
+
+/* The handler's part of a walk: its time, and that nothing else is to be done. */
+static void handled(struct pyemu_machine *m, struct vcpu *v, struct variant *x)
+{
+    const uint64_t extra = v->extra_cyc;
+
+    v->after = AFTER_ENTER;
+    v->extra_cyc = 0;
+    if (extra == 0)
+        return;
+    if (x->full != 0)
+        trip_extra(m, x, extra);
+    else
+        m->s->dyn_count[PYEMU_P_EXTRA] += extra;
 }
 
 /*
@@ -151,37 +226,28 @@ static void enter(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
 static inline bool apply(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                          struct variant *x, uint64_t flags)
 {
-    const uint64_t extra = x->handle_prim != 0 ? v->extra_cyc : 0;
-    const uint64_t total = x->cost + extra;
+    const uint64_t total = x->cost + (x->handle_prim != 0 ? v->extra_cyc : 0);
+    const uint64_t new_flags = (flags & ~x->clear) | x->set;
 
     if (p->now_cyc + total >= p->horizon_cyc)
         return false;
-    const uint64_t new_flags = (flags & ~x->clear) | x->set;
-
     x->count++;
     p->now_cyc += total;
     v->switch_cyc += x->switch_cyc;
-    if (x->pcpu != 0)
-        p->flags = new_flags & PCPU_FLAGS;
+    p->flags = new_flags & PCPU_FLAGS;
     v->flags = new_flags & ~PCPU_FLAGS;
-    if (x->any_move != 0)
-        move_registers(p, v, x);
-    if (x->any_rest != 0)
-        move_rest(m, p, v, x);
-    if (x->handle_prim != 0) {
-        v->after = AFTER_ENTER;
-        v->extra_cyc = 0;
-        if (extra != 0)
-            m->s->dyn_count[PYEMU_P_EXTRA] += extra;
-    }
+    if (x->moves_id != 0)
+        trip_moves(m, p, v, x);
+    if (x->handle_prim != 0)
+        handled(m, v, x);
     return true;
 }
 
-/* Would the pCPU's loop come straight back to this walk? (cpu/pcpu.c) */
-static inline bool undisturbed(const struct pyemu_machine *m, const struct pcpu *p)
+/* Something the pCPU's loop has to see to first (cpu/pcpu.c). */
+static inline bool disturbed(uint64_t flags)
 {
-    return p->now_cyc < p->horizon_cyc && m->stop == 0 &&
-           (p->flags & (FLAG(PIRQ) | bit64(FI_IRQ_OFF))) != FLAG(PIRQ);
+    return (flags & FLAG(RESCHED)) != 0 ||
+           (flags & (FLAG(PIRQ) | bit64(FI_IRQ_OFF))) == FLAG(PIRQ);
 }
 
 bool paths_walk(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t *pc,
@@ -189,21 +255,17 @@ bool paths_walk(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_
 {
     bool moved = false;
 
-    while (*pc < end && undisturbed(m, p)) {
+    while (*pc < end && m->stop == 0) {
         const uint64_t flags = flags_of(p, v);
-        struct variant *x = find(m, *pc, flags);
+        struct variant *x = disturbed(flags) ? NULL : find(m, *pc, flags);
 
-        if (x == NULL || (flags & FLAG(RESCHED)) != 0 ||
-            (x->n_steps == 0 && x->effect == 0 && x->end_pc == *pc))
-            return moved;
-        const uint64_t extra = x->handle_prim != 0 ? v->extra_cyc : 0;
-
-        if (!apply(m, p, v, x, flags))
+        if (x == NULL || (x->n_steps == 0 && x->effect == 0 && x->end_pc == *pc) ||
+            !apply(m, p, v, x, flags))
             return moved;
         moved = true;
         *pc = x->end_pc;
         if (x->enters != 0) {
-            enter(m, p, v, x, extra);
+            enter(m, p, v, x);
             return true;
         }
         if (x->end_hook == PYEMU_H_ENTER && v->hook == PYEMU_H_EXIT && pc == &v->pc) {
@@ -211,29 +273,18 @@ bool paths_walk(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_
             v->cont = CONT_NONE;
             end = m->policy.hook_start[PYEMU_H_ENTER + 1];
         }
-        if (x->effect != 0) {
-            const uint32_t at = (*pc)++;
-
-            (void)step_effect(m, p, v, at);
-        }
+        if (x->effect != 0)
+            (void)step_effect(m, p, v, (*pc)++);
     }
     return moved;
 }
 
-/* The variant of a trip that trip_take did not know yet, if there is one. */
-bool paths_find_trip(struct pyemu_machine *m, const struct pcpu *p,
-                     const struct vcpu *v, uint32_t reason)
+struct variant *trip_find(struct pyemu_machine *m, uint32_t reason, uint64_t flags)
 {
-    struct path_cache *c = m->paths;
-    const uint64_t flags = flags_of(p, v) | bit64(FI_IRQ_OFF) |
-                           (uint64_t)(reason + 1U) << FI_REASON;
-
-    if ((flags & (FLAG(RESCHED) | FLAG(PIRQ))) != 0)
-        return false;
     struct variant *x = find(m, m->policy.hook_start[PYEMU_H_EXIT], flags);
 
-    if (x == NULL || x->trip == 0 || x == c->last_trip[reason])
-        return false;
-    c->last_trip[reason] = x;
-    return true;
+    if (x == NULL || x->full == 0)
+        return NULL;
+    m->paths->trip[reason] = (uint32_t)(x - m->paths->variants);
+    return x;
 }

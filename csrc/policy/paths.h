@@ -22,10 +22,6 @@ void paths_clear(struct pyemu_machine *m);
 bool paths_walk(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t *pc,
                 uint32_t end);
 
-/* Looks for the variant of a simple exit; true: trip_take may be tried again. */
-bool paths_find_trip(struct pyemu_machine *m, const struct pcpu *p,
-                     const struct vcpu *v, uint32_t reason);
-
 /* Moves variant counts into step counts, histograms and sums. */
 void paths_fold(struct pyemu_machine *m);
 

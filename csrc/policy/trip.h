@@ -1,7 +1,8 @@
 /*
  * trip.h - the fused path: exit, handling and entry as one variant, taken in
  * line by the guest's loop. Applies where nothing is pending and nothing falls
- * due inside; touches only what such a trip changes.
+ * due inside. What trips of one run of the loop change is kept in registers
+ * (struct flow) and stored once, when the loop ends.
  */
 #ifndef PYEMU_POLICY_TRIP_H
 #define PYEMU_POLICY_TRIP_H
@@ -9,67 +10,109 @@
 #include "account/account.h"
 #include "policy/compile.h"
 
-/* Exit counts and guest residency: per vCPU and per reason. */
-static inline void account_exit(struct pyemu_machine *m, const struct pcpu *p,
-                                struct vcpu *v, uint32_t reason)
-{
-    const uint64_t ran = p->now_cyc - v->entry_cyc;
+struct flow {
+    uint64_t now_cyc;
+    uint64_t until_cyc;   /* the earlier of limit and horizon */
+    uint64_t limit_cyc;
+    uint64_t horizon_cyc;
+    uint64_t flags;       /* those of pCPU and vCPU, and FI_VGIC */
+    uint64_t entry_cyc;
+    uint64_t guest_cyc;
+    uint64_t switch_cyc;
+    uint64_t n_insns;
+    uint64_t n_exits;
+    uint64_t max_exits;   /* one fewer than the run may still take */
+    uint32_t pc;
+    uint32_t moves_id;    /* register moves that stand as this variant left them */
+};
 
+/* Exit counts and guest residency: per vCPU and per reason. */
+static inline void account_exit(struct pyemu_machine *m, struct vcpu *v,
+                                uint32_t reason, uint64_t ran)
+{
     v->exits[reason]++;
-    v->guest_cyc += ran;
     m->s->reasons[reason].guest_cyc += ran;
     hist_add(m, HIST_GUEST + reason, ran);
-    trace(m, p, vcpu_idx(m, v), KIND(PYEMU_E_EXIT, reason), 0);
 }
 
-/* Registers a trip leaves changed: the memory copies, as a save wrote them. */
-static inline void trip_registers(const struct pyemu_machine *m, struct pcpu *p,
-                                  struct vcpu *v, const struct variant *x)
+static inline uint64_t reason_bits(uint32_t reason)
 {
-    if ((x->copies & 1U) != 0)
-        v->mem[TIMER_V] = p->hw[TIMER_V];
-    if ((x->copies & 2U) != 0)
-        v->mem[TIMER_P] = p->hw[TIMER_P];
-    if (x->offset == SET_GUEST)
-        p->offset_ticks = m->vms[v->vm].cntvoff_ticks;
-    if (x->cnthctl != 0)
-        p->cnthctl = x->cnthctl;
+    return (uint64_t)(reason + 1U) << FI_REASON;
 }
+
+/* Stores what a run of the loop changed. */
+static inline void flow_end(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                            const struct flow *f)
+{
+    p->now_cyc = f->now_cyc;
+    v->gpc = f->pc;
+    m->s->dyn_count[PYEMU_P_G_INSN] += f->n_insns;
+    if (f->n_exits == 0)
+        return;
+    p->flags = f->flags & PCPU_FLAGS;
+    v->flags = f->flags & ~(PCPU_FLAGS | UINT64_C(15) << FI_VGIC);
+    v->entry_cyc = f->entry_cyc;
+    v->guest_cyc += f->guest_cyc;
+    v->switch_cyc += f->switch_cyc;
+    if (m->exits_left != PYEMU_NEVER)
+        m->exits_left -= f->n_exits;
+}
+
+/* Finds the round trip for these flags, NULL if there is none (paths.c). */
+struct variant *trip_find(struct pyemu_machine *m, uint32_t reason, uint64_t flags);
+
+/* What few trips need: register moves, handling time of their own. */
+void trip_moves(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                const struct variant *x);
+void trip_extra(struct pyemu_machine *m, struct variant *x, uint64_t extra);
 
 /*
- * One trip for `reason` with `extra` cycles of handling; false: nothing was
- * done. Only variants marked `trip` are remembered in last_trip.
+ * One trip for `reason` with `extra` cycles of handling, after an instruction
+ * of insn_cyc; false: nothing was done.
  */
 static inline bool trip_take(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-                             uint32_t reason, uint64_t extra)
+                             struct flow *f, uint32_t reason, uint64_t extra)
 {
-    struct variant *x = m->paths->last_trip[reason];
-    const uint64_t flags = p->flags | v->flags | bit64(FI_IRQ_OFF) |
-                           (uint64_t)(reason + 1U) << FI_REASON;
+    struct variant *x = &m->paths->variants[m->paths->trip[reason]];
+    const uint64_t flags = f->flags | bit64(FI_IRQ_OFF) | reason_bits(reason);
+    const uint64_t exit_cyc = f->now_cyc + m->cost[PYEMU_P_G_INSN];
 
-    if (x == NULL || (flags & x->mask) != x->want)
-        return false;
-    const uint64_t end_cyc = p->now_cyc + x->cost + extra;
-
-    if (end_cyc >= p->horizon_cyc)
-        return false;
-    const uint64_t new_flags = (flags & ~x->clear) | x->set;
-
-    account_exit(m, p, v, reason);
-    x->count++;
-    v->switch_cyc += x->switch_cyc;
-    p->flags = new_flags & PCPU_FLAGS;
-    v->flags = new_flags & ~PCPU_FLAGS;
-    p->now_cyc = end_cyc;
-    v->entry_cyc = end_cyc;
-    if (x->any_trip != 0)
-        trip_registers(m, p, v, x);
-    if (extra != 0) {
-        x->n_extra++;
-        m->s->dyn_count[PYEMU_P_EXTRA] += extra;
-        account_handling(m, reason, x->cost + extra, 1);
+    if ((flags & x->mask) != x->want) {
+        x = trip_find(m, reason, flags);
+        if (x == NULL)
+            return false;
     }
-    trace(m, p, vcpu_idx(m, v), PYEMU_E_ENTRY, 0);
+    const uint64_t host_cyc = x->cost + extra;
+
+    if (exit_cyc + host_cyc >= f->horizon_cyc || f->n_exits >= f->max_exits)
+        return false;
+    const uint64_t ran = exit_cyc - f->entry_cyc;
+
+    x->count++;
+    account_exit(m, v, reason, ran);
+    f->n_exits++;
+    f->n_insns++;
+    f->pc++;
+    f->guest_cyc += ran;
+    f->switch_cyc += x->switch_cyc;
+    f->flags = (flags & ~x->clear) | x->set;
+    f->now_cyc = exit_cyc + host_cyc;
+    f->entry_cyc = f->now_cyc;
+    if (x->moves_id != 0 && x->moves_id != f->moves_id) {
+        p->now_cyc = f->now_cyc;
+        trip_moves(m, p, v, x);
+        f->moves_id = x->repeats != 0 ? x->moves_id : 0;
+        f->horizon_cyc = p->horizon_cyc;
+        f->until_cyc = min_u64(f->limit_cyc, f->horizon_cyc);
+    }
+    if (extra != 0)
+        trip_extra(m, x, extra);
+    if (f->limit_cyc != PYEMU_NEVER) { /* counts guest cycles only */
+        f->limit_cyc = add_sat(f->limit_cyc, host_cyc);
+        f->until_cyc = min_u64(f->limit_cyc, f->horizon_cyc);
+    }
+    if (m->trace_cap != 0 && trace_trip(m, p, v, reason, exit_cyc, f->now_cyc))
+        f->until_cyc = 0; /* the buffer must be drained */
     return true;
 }
 

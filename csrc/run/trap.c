@@ -5,7 +5,6 @@
 #include "hw/gic.h"
 #include "run/rules.h"
 #include "run/run.h"
-#include "policy/paths.h"
 #include "policy/trip.h"
 
 /* Cases that the opcode alone does not decide. */
@@ -18,17 +17,18 @@ static uint32_t reason_of(const struct pyemu_machine *m, const struct pyemu_op *
     return RULES[op->op].reason;
 }
 
-static uint64_t reason_bits(uint32_t reason)
-{
-    return (uint64_t)(reason + 1U) << FI_REASON;
-}
-
 static void leave(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                   uint32_t reason)
 {
-    account_exit(m, p, v, reason);
+    const uint64_t ran = p->now_cyc - v->entry_cyc;
+
+    account_exit(m, v, reason, ran);
+    v->guest_cyc += ran;
     v->reason = (uint8_t)reason;
     v->exit_cyc = p->now_cyc;
+    if (m->exits_left != PYEMU_NEVER)
+        m->exits_left--;
+    trace(m, p, vcpu_idx(m, v), KIND(PYEMU_E_EXIT, reason), 0);
     run_guest_exit(m, p, v);
 }
 
@@ -43,14 +43,6 @@ void trap_take(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     leave(m, p, v, reason);
     if (RULES[op->op].simple != 0)
         v->flags |= reason_bits(reason);
-}
-
-bool trap_trip(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-               const struct pyemu_op *op)
-{
-    const uint32_t reason = reason_of(m, op);
-
-    return paths_find_trip(m, p, v, reason) && trip_take(m, p, v, reason, op->b);
 }
 
 /* Which exit reason a deliverable interrupt gives a guest. */

@@ -1,6 +1,6 @@
 /*
- * trap.h - leaving the guest. The common case, where nothing is pending, goes
- * through one path variant from trap to eret and stays in the guest's loop.
+ * trap.h - leaving the guest step by step. The common case, where nothing is
+ * pending, never comes here: policy/trip.h.
  */
 #ifndef PYEMU_RUN_TRAP_H
 #define PYEMU_RUN_TRAP_H
@@ -13,9 +13,5 @@ void trap_take(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
 
 /* The same for a deliverable physical interrupt. */
 void trap_irq(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
-
-/* A simple op whose trip is not the one remembered: true if it went round. */
-bool trap_trip(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-               const struct pyemu_op *op);
 
 #endif

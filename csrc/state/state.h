@@ -21,6 +21,9 @@ enum {
     FI_IRQ_OFF = 48,     /* pcpu: PSTATE.I of the host */
     FI_PREEMPT_OFF = 49, /* vcpu thread: preempt_disable() */
     FI_MODE = 50,        /* vcpu: IN_GUEST_MODE */
+    FI_PACT_V = 46,      /* pcpu: 27 is physically active (2.1) */
+    FI_PACT_P = 47,      /* pcpu: 30 is */
+    FI_VGIC = 52,        /* 4 bits: list registers a round trip leaves as they are */
     FI_REASON = 56       /* 4 bits: reason + 1 of an exit that can be fused */
 };
 
@@ -362,6 +365,7 @@ struct pyemu_machine {
     uint64_t until_cyc;
     uint64_t until_guest_cyc;
     uint64_t until_exits;
+    uint64_t exits_left;           /* until that limit; PYEMU_NEVER without one */
     uint64_t latency_cyc;          /* least cross-pCPU latency */
     uint32_t stop;                 /* enum pyemu_stop + 1, 0 = go on */
     uint32_t stop_vcpu;
