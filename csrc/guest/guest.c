@@ -245,8 +245,7 @@ static struct flow flow_begin(const struct pyemu_machine *m, const struct pcpu *
 
     if (m->paths != NULL && (f.flags & FLAG(RESCHED)) == 0)
         f.max_exits = m->exits_left - 1U; /* the last one leaves by itself */
-    if ((f.flags & FLAG(LRS)) != 0)
-        f.flags |= (uint64_t)vgic_steady(m, p, v) << FI_VGIC;
+    f.flags |= (uint64_t)vgic_steady(m, p, v) << FI_VGIC;
     return f;
 }
 

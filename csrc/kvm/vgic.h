@@ -40,10 +40,7 @@ bool vgic_pending(const struct pyemu_machine *m, const struct vcpu *v);
 void vgic_sample(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                  uint32_t intid);
 
-/*
- * Number of list registers in use, if saving, folding, flushing and restoring
- * them would leave everything as it is: all exactly active, nothing to fold.
- */
+/* enum vgic_steady of v as it runs on p. */
 uint32_t vgic_steady(const struct pyemu_machine *m, const struct pcpu *p,
                      const struct vcpu *v);
 

@@ -217,22 +217,34 @@ static bool lr_settled(const struct pyemu_machine *m, const struct vgic_irq *q,
            lr->prio == q->prio && lr->source == q->active_source;
 }
 
+static bool list_unwanted(const struct vcpu *v)
+{
+    for (uint32_t at = v->ap_head; at != AP_END; at = v->irq[at].next)
+        if (at >= N_PRIVATE || v->irq[at].active != 0 ||
+            (v->irq[at].enabled != 0 && irq_is_pending(&v->irq[at])))
+            return false;
+    return v->ap_len <= 1;
+}
+
 uint32_t vgic_steady(const struct pyemu_machine *m, const struct pcpu *p,
                      const struct vcpu *v)
 {
     const uint32_t n = v->used_lrs;
     uint32_t at = v->ap_head;
 
-    if (n != p->n_lrs || n != v->ap_len || n > 15 || (p->uie | v->uie) != 0 ||
-        has_bit32(p->irq_line, INTID_MAINT))
-        return 0;
+    if (n != p->n_lrs || (p->uie | v->uie) != 0 || has_bit32(p->irq_line, INTID_MAINT))
+        return VGIC_UNSTEADY;
+    if (n == 0 && at != AP_END)
+        return list_unwanted(v) ? VGIC_IDLE : VGIC_UNSTEADY;
+    if (n != v->ap_len || VGIC_STEADY + n >= VGIC_IDLE)
+        return VGIC_UNSTEADY;
     for (uint32_t i = 0; i < n; i++) {
         const struct list_register *lr = &p->lr[i];
 
         if (at >= N_PRIVATE || lr->vintid != at || !lr_settled(m, &v->irq[at], lr) ||
             memcmp(lr, &v->lr[i], sizeof *lr) != 0)
-            return 0;
+            return VGIC_UNSTEADY;
         at = v->irq[at].next;
     }
-    return n;
+    return VGIC_STEADY + n;
 }

@@ -219,31 +219,44 @@ static bool walk_handle(struct walk *w)
     return true;
 }
 
+/* With no list register in use each vgic step alone changes nothing. */
+static bool vgic_in_place(struct walk *w, uint32_t prim, uint32_t steady)
+{
+    static const uint8_t order[] = {PYEMU_P_VGIC_SAVE, PYEMU_P_VGIC_SYNC,
+                                    PYEMU_P_VGIC_FLUSH, PYEMU_P_VGIC_RESTORE};
+
+    if (steady == VGIC_UNSTEADY || (steady == VGIC_IDLE && prim == PYEMU_P_VGIC_SYNC))
+        return false;
+    if (steady == VGIC_STEADY || steady == VGIC_IDLE) {
+        w->x.vgic = 4;
+        return true;
+    }
+    if (w->x.vgic == 4 || order[w->x.vgic] != prim)
+        return false;
+    w->x.vgic++;
+    w->x.n_lrs = (uint8_t)(steady - VGIC_STEADY);
+    if (prim == PYEMU_P_VGIC_SYNC)
+        put(w, PYEMU_F_LRS, false);
+    else if (prim == PYEMU_P_VGIC_FLUSH)
+        put(w, PYEMU_F_LRS, true);
+    return true;
+}
+
 /*
  * The four vgic steps where FI_VGIC promises that all of them together leave
  * everything as it is (vgic_steady); they must then come in this order.
  */
 static bool walk_vgic(struct walk *w, uint32_t prim)
 {
-    static const uint8_t order[] = {PYEMU_P_VGIC_SAVE, PYEMU_P_VGIC_SYNC,
-                                    PYEMU_P_VGIC_FLUSH, PYEMU_P_VGIC_RESTORE};
-    const uint32_t n = (uint32_t)(w->flags >> FI_VGIC) & 15U;
-
     w->read |= UINT64_C(15) << FI_VGIC;
-    if (n == 0 || w->x.vgic == 4 || order[w->x.vgic] != prim)
+    if (!vgic_in_place(w, prim, (uint32_t)(w->flags >> FI_VGIC) & 15U))
         return false;
-    w->x.vgic++;
-    w->x.n_lrs = (uint8_t)n;
-    if (prim == PYEMU_P_VGIC_SYNC)
-        put(w, PYEMU_F_LRS, false);
-    else if (prim == PYEMU_P_VGIC_FLUSH)
-        put(w, PYEMU_F_LRS, true);
     for (uint32_t i = 0; i < VGIC_PARTS; i++) {
         const struct vgic_part *part = &VGIC_PART[i];
 
         if (part->step != prim)
             continue;
-        const uint64_t cyc = vgic_part_n(part, n) * w->m->cost[part->prim];
+        const uint64_t cyc = vgic_part_n(part, w->x.n_lrs) * w->m->cost[part->prim];
 
         w->cost += cyc;
         w->switch_cyc += cyc;

@@ -73,7 +73,7 @@ struct variant {
     uint8_t reason;
     uint8_t stat;      /* counter that handling adds to */
     uint8_t n_lrs;     /* list registers its vgic steps carry */
-    uint8_t vgic;      /* vgic steps done: 4 of 4 at the end */
+    uint8_t vgic;      /* vgic steps done; into the guest with 0 or 4 */
     uint16_t n_steps;  /* 0: no walk from here */
     uint64_t n_extra;  /* of count, with handling time of their own */
     uint32_t next;

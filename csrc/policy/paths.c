@@ -65,7 +65,7 @@ static void fold_one(struct pyemu_machine *m, struct variant *x)
         const uint32_t step = c->pool[x->first_step + k];
 
         m->s->step_count[step] += n;
-        if (x->n_lrs != 0)
+        if (x->vgic != 0)
             fold_vgic(m, x, m->policy.steps[step].prim, n);
     }
     if (x->handle_prim != 0)

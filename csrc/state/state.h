@@ -23,8 +23,15 @@ enum {
     FI_MODE = 50,        /* vcpu: IN_GUEST_MODE */
     FI_PACT_V = 46,      /* pcpu: 27 is physically active (2.1) */
     FI_PACT_P = 47,      /* pcpu: 30 is */
-    FI_VGIC = 52,        /* 4 bits: list registers a round trip leaves as they are */
+    FI_VGIC = 52,        /* 4 bits, enum vgic_steady: what a round trip finds */
     FI_REASON = 56       /* 4 bits: reason + 1 of an exit that can be fused */
+};
+
+/* Do save, fold, flush and restore together leave everything as it is? */
+enum vgic_steady {
+    VGIC_UNSTEADY = 0,
+    VGIC_STEADY = 1, /* + list registers in use, all exactly active */
+    VGIC_IDLE = 15   /* but for the fold: entries on the list that nobody wants */
 };
 
 #define FLAG(name) bit64(PYEMU_F_##name)
