@@ -3,7 +3,15 @@
 
 #include "base/bits.h"
 
-static uint64_t mul_high(uint64_t a, uint64_t b)
+#ifdef __SIZEOF_INT128__
+static inline uint64_t mul_high(uint64_t a, uint64_t b)
+{
+    __extension__ typedef unsigned __int128 wide;
+
+    return (uint64_t)(((wide)a * b) >> 64);
+}
+#else
+static inline uint64_t mul_high(uint64_t a, uint64_t b)
 {
     const uint64_t mask = UINT32_MAX;
     const uint64_t a0 = a & mask;
@@ -15,6 +23,7 @@ static uint64_t mul_high(uint64_t a, uint64_t b)
 
     return a1 * b1 + (mid >> 32) + (mid2 >> 32);
 }
+#endif
 
 static struct reciprocal reciprocal_of(uint64_t d)
 {
@@ -24,7 +33,7 @@ static struct reciprocal reciprocal_of(uint64_t d)
 }
 
 /* The estimate is at most 2 too small (magic is rounded down, and 2^64-1). */
-static uint64_t divide(const struct reciprocal *r, uint64_t x, uint64_t *rem)
+static inline uint64_t divide(const struct reciprocal *r, uint64_t x, uint64_t *rem)
 {
     uint64_t q = mul_high(x, r->magic);
     uint64_t left = x - q * r->d;
@@ -70,6 +79,8 @@ uint64_t clock_ticks_at(const struct clock *c, uint64_t cyc)
     const uint64_t q = divide(&c->by_num, cyc, &rem);
     uint64_t unused = 0;
 
+    if (c->den == 1)
+        return q;
     return q * c->den + divide(&c->by_num, rem * c->den, &unused);
 }
 
@@ -77,6 +88,8 @@ uint64_t clock_cyc_at(const struct clock *c, uint64_t ticks)
 {
     if (ticks >= c->max_ticks - c->den && c->max_ticks != UINT64_MAX)
         return PYEMU_NEVER;
+    if (c->den == 1)
+        return ticks * c->num;
 
     uint64_t rem = 0;
     const uint64_t q = divide(&c->by_den, ticks, &rem);

@@ -77,7 +77,8 @@ void events_due(struct pyemu_machine *m, struct pcpu *p)
         if (!has_bit64(p->flags, timer_hdue(t)) &&
             p->hw[t].expiry_cyc <= p->now_cyc)
             timer_recalc(m, p, t);
-    timer_line_events(p);
+    if (min_u64(p->line_due_cyc[TIMER_V], p->line_due_cyc[TIMER_P]) <= p->now_cyc)
+        timer_line_events(p);
     if (p->cur < m->s->cfg.n_vcpus) {
         timer_mem_recalc(&m->vcpus[p->cur], TIMER_V, p->now_cyc);
         timer_mem_recalc(&m->vcpus[p->cur], TIMER_P, p->now_cyc);

@@ -77,27 +77,14 @@ static void flow_op(struct pyemu_machine *m, struct vcpu *v, const struct pyemu_
     }
 }
 
-static enum op_result gic_op(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-                             const struct pyemu_op *op)
+/* Return from the handler; a computation it interrupted goes on. */
+static void eret(struct vcpu *v)
 {
-    switch (op->op) {
-    case PYEMU_OP_ACK: ops_ack(m, p, v); break;
-    case PYEMU_OP_EOI: ops_eoi(m, p, v, false); break;
-    case PYEMU_OP_DIR: ops_eoi(m, p, v, true); break;
-    case PYEMU_OP_IRQ_ON: v->pstate_i = 0; break;
-    case PYEMU_OP_IRQ_OFF: v->pstate_i = 1; break;
-    case PYEMU_OP_PMR: v->pmr = (uint32_t)op->c; break;
-    case PYEMU_OP_EOIMODE: v->eoimode = op->c != 0; break;
-    default: /* ERET */
-        v->gpc = v->gpc_return;
-        v->pstate_i = 0;
-        v->in_irq = 0;
-        v->compute_cyc = v->compute_saved;
-        v->compute_saved = 0;
-        break;
-    }
-    charge(m, p, PYEMU_P_G_INSN);
-    return OP_IRQ_CHECK;
+    v->gpc = v->gpc_return;
+    v->pstate_i = 0;
+    v->in_irq = 0;
+    v->compute_cyc = v->compute_saved;
+    v->compute_saved = 0;
 }
 
 static void end(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
@@ -143,14 +130,6 @@ static enum op_result rare_op(struct pyemu_machine *m, struct pcpu *p, struct vc
         if (m->until_exits != 0)
             m->exits_left = m->until_exits;
         return OP_NEXT;
-    case PYEMU_OP_ACK:
-    case PYEMU_OP_EOI:
-    case PYEMU_OP_DIR:
-    case PYEMU_OP_IRQ_ON:
-    case PYEMU_OP_IRQ_OFF:
-    case PYEMU_OP_ERET:
-    case PYEMU_OP_PMR:
-    case PYEMU_OP_EOIMODE: return gic_op(m, p, v, op);
     case PYEMU_OP_TIMER_SET:
     case PYEMU_OP_TIMER_CVAL:
     case PYEMU_OP_TIMER_TVAL:
@@ -172,15 +151,32 @@ static enum op_result rare_op(struct pyemu_machine *m, struct pcpu *p, struct vc
     }
 }
 
-/* One op that is not plain flow; traps and waits leave the guest. */
-static inline enum op_result one_op(struct pyemu_machine *m, struct pcpu *p,
-                                    struct vcpu *v, const struct pyemu_op *op)
+/*
+ * One op that is not plain flow; traps and waits leave the guest. Those that
+ * may change whether a virtual interrupt can be taken ask for a look.
+ */
+static enum op_result one_op(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                             const struct pyemu_op *op)
 {
     v->trap_op = v->gpc++;
-    if (RULES[op->op].traps == 0 || op->op == PYEMU_OP_WFI || op->op == PYEMU_OP_WFE)
-        return rare_op(m, p, v, op);
+    switch (op->op) {
+    case PYEMU_OP_ACK: ops_ack(m, p, v); break;
+    case PYEMU_OP_EOI: ops_eoi(m, p, v, false); break;
+    case PYEMU_OP_DIR: ops_eoi(m, p, v, true); break;
+    case PYEMU_OP_IRQ_ON: v->pstate_i = 0; break;
+    case PYEMU_OP_IRQ_OFF: v->pstate_i = 1; break;
+    case PYEMU_OP_PMR: v->pmr = (uint32_t)op->c; break;
+    case PYEMU_OP_EOIMODE: v->eoimode = op->c != 0; break;
+    case PYEMU_OP_ERET: eret(v); break;
+    default:
+        if (RULES[op->op].traps == 0 || op->op == PYEMU_OP_WFI ||
+            op->op == PYEMU_OP_WFE)
+            return rare_op(m, p, v, op);
+        charge(m, p, PYEMU_P_G_INSN);
+        return trap(m, p, v, op);
+    }
     charge(m, p, PYEMU_P_G_INSN);
-    return trap(m, p, v, op);
+    return OP_IRQ_CHECK;
 }
 
 /* One op of plain control flow; false: op is something else. */
@@ -232,21 +228,15 @@ static inline uint32_t flow_reason(const struct pyemu_op *op)
                : RULES[op->op].reason;
 }
 
-static struct flow flow_begin(const struct pyemu_machine *m, const struct pcpu *p,
-                              const struct vcpu *v, uint64_t limit_cyc)
+/* What only round trips need, worked out at the first one. */
+static inline void trips_begin(const struct pyemu_machine *m, const struct pcpu *p,
+                               const struct vcpu *v, struct flow *f)
 {
-    struct flow f = {.now_cyc = p->now_cyc,
-                     .limit_cyc = limit_cyc,
-                     .horizon_cyc = p->horizon_cyc,
-                     .until_cyc = min_u64(limit_cyc, p->horizon_cyc),
-                     .flags = p->flags | v->flags,
-                     .entry_cyc = v->entry_cyc,
-                     .pc = v->gpc};
-
-    if (m->paths != NULL && (f.flags & FLAG(RESCHED)) == 0)
-        f.max_exits = m->exits_left - 1U; /* the last one leaves by itself */
-    f.flags |= (uint64_t)vgic_steady(m, p, v) << FI_VGIC;
-    return f;
+    if (f->flags != 0)
+        return;
+    f->flags = p->flags | v->flags | (uint64_t)vgic_steady(m, p, v) << FI_VGIC;
+    if (m->paths != NULL && (f->flags & FLAG(RESCHED)) == 0)
+        f->max_exits = m->exits_left - 1U; /* the last one leaves by itself */
 }
 
 /*
@@ -257,19 +247,28 @@ static struct flow flow_begin(const struct pyemu_machine *m, const struct pcpu *
 static uint64_t flow_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                          const struct pyemu_op *ops, uint64_t limit_cyc)
 {
-    struct flow f = flow_begin(m, p, v, limit_cyc);
+    struct flow f = {.now_cyc = p->now_cyc,
+                     .limit_cyc = limit_cyc,
+                     .horizon_cyc = p->horizon_cyc,
+                     .until_cyc = min_u64(limit_cyc, p->horizon_cyc),
+                     .entry_cyc = v->entry_cyc,
+                     .pc = v->gpc};
     const uint64_t insn_cyc = m->cost[PYEMU_P_G_INSN];
 
     while (f.now_cyc < f.until_cyc) {
         const struct pyemu_op *op = &ops[f.pc];
 
-        if (flow_step(v, op, &f))
+        if (flow_step(v, op, &f)) {
             f.now_cyc += insn_cyc;
-        else if (op->op == PYEMU_OP_COMPUTE)
+        } else if (op->op == PYEMU_OP_COMPUTE) {
             flow_compute(v, op, &f);
-        else if (RULES[op->op].simple == 0 || f.max_exits == 0 ||
-                 !trip_take(m, p, v, &f, flow_reason(op), op->b))
+        } else if (RULES[op->op].simple == 0) {
             break;
+        } else {
+            trips_begin(m, p, v, &f);
+            if (f.max_exits == 0 || !trip_take(m, p, v, &f, flow_reason(op), op->b))
+                break;
+        }
     }
     flow_end(m, p, v, &f);
     return f.limit_cyc;
@@ -311,7 +310,7 @@ void guest_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
         last = OP_NEXT;
         if (v->compute_cyc != 0)
             compute(p, v, until);
-        if (v->compute_cyc == 0) {
+        if (v->compute_cyc == 0 && RULES[ops[v->gpc].op].flow != 0) {
             limit_cyc = flow_run(m, p, v, ops, limit_cyc);
             until = min_u64(limit_cyc, p->horizon_cyc);
         }

@@ -85,12 +85,15 @@ bool ops_timer(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
 {
     if (op->a == TIMER_P && m->s->cfg.direct_ptimer == 0)
         return false; /* CNTHCTL traps CNTP_* (1.2) */
+    const uint64_t before_cyc = p->hw[op->a].expiry_cyc;
+
     charge(m, p, PYEMU_P_G_SYSREG);
     write_timer(m, p, v, op);
     trace(m, p, vcpu_idx(m, v), KIND(PYEMU_E_TIMER_WRITE, op->a),
           p->hw[op->a].cval_ticks);
     timer_recalc(m, p, op->a);
-    horizon_update(m, p);
+    if (before_cyc == p->horizon_cyc) /* else recalc has done what is needed */
+        horizon_update(m, p);
     return true;
 }
 

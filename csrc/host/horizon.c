@@ -8,43 +8,46 @@
 #include "hw/timer.h"
 
 /* A deadline that has passed counts until it has been noticed (`seen`). */
-static uint64_t unless_seen(uint64_t at, uint64_t now, bool seen)
+static inline uint64_t unless_seen(uint64_t at, uint64_t now, bool seen)
 {
     return at <= now && seen ? PYEMU_NEVER : at;
 }
 
 /* Expiry of the current thread's memory copies, so that DUE stays exact. */
-static uint64_t mem_next(const struct pyemu_machine *m, const struct pcpu *p)
+static inline uint64_t mem_next(const struct vcpu *v)
 {
-    uint64_t next = PYEMU_NEVER;
+    const uint64_t virt = (v->flags & FLAG(DUE_V)) == 0 ? v->mem[TIMER_V].expiry_cyc
+                                                        : PYEMU_NEVER;
+    const uint64_t phys = (v->flags & FLAG(DUE_P)) == 0 ? v->mem[TIMER_P].expiry_cyc
+                                                        : PYEMU_NEVER;
 
-    if (p->cur >= m->s->cfg.n_vcpus)
-        return next;
-    const struct vcpu *v = &m->vcpus[p->cur];
+    return min_u64(virt, phys);
+}
 
-    for (uint32_t t = 0; t < N_TIMERS; t++)
-        if (!has_bit64(v->flags, timer_due(t)))
-            next = min_u64(next, v->mem[t].expiry_cyc);
-    return next;
+static inline uint64_t hw_next(const struct pcpu *p)
+{
+    const uint64_t virt = (p->flags & FLAG(HDUE_V)) == 0 ? p->hw[TIMER_V].expiry_cyc
+                                                         : PYEMU_NEVER;
+    const uint64_t phys = (p->flags & FLAG(HDUE_P)) == 0 ? p->hw[TIMER_P].expiry_cyc
+                                                         : PYEMU_NEVER;
+
+    return min_u64(min_u64(virt, phys),
+                   min_u64(p->line_due_cyc[TIMER_V], p->line_due_cyc[TIMER_P]));
 }
 
 void horizon_update(struct pyemu_machine *m, struct pcpu *p)
 {
+    const uint64_t now = p->now_cyc;
     const bool raised = has_bit32(p->irq_line, INTID_HTIMER_VHE);
-    uint64_t h = unless_seen(host_timer_next(m, p), p->now_cyc, raised);
+    uint64_t h = min_u64(unless_seen(host_timer_next(m, p), now, raised),
+                         min_u64(p->window_cyc, hw_next(p)));
 
-    h = min_u64(h, p->window_cyc);
-
-    for (uint32_t t = 0; t < N_TIMERS; t++) {
-        if (!has_bit64(p->flags, timer_hdue(t)))
-            h = min_u64(h, p->hw[t].expiry_cyc);
-        h = min_u64(h, p->line_due_cyc[t]);
-    }
-    h = min_u64(h, mem_next(m, p));
+    if (p->cur < m->s->cfg.n_vcpus)
+        h = min_u64(h, mem_next(&m->vcpus[p->cur]));
     if (p->msgs != PYEMU_NONE)
         h = min_u64(h, m->msg_nodes[p->msgs].key);
     if (p->rq != PYEMU_NONE)
-        h = min_u64(h, unless_seen(p->next_slice_cyc, p->now_cyc,
+        h = min_u64(h, unless_seen(p->next_slice_cyc, now,
                                    has_bit64(p->flags, PYEMU_F_RESCHED)));
     if (p->next_outside < m->n_outside)
         h = min_u64(h, m->outside[p->next_outside].at_cyc);

@@ -18,27 +18,3 @@ bool soft_cancel(struct pyemu_machine *m, uint32_t node)
     heap_remove(m->timer_nodes, &m->pcpus[where - 1].timers, node);
     return true;
 }
-
-static bool tick_runs(const struct pyemu_machine *m, const struct pcpu *p)
-{
-    return m->s->cfg.tick_cyc != 0 &&
-           (p->cur != PYEMU_NONE || m->s->cfg.nohz_idle == 0);
-}
-
-bool host_timer_due(const struct pyemu_machine *m, const struct pcpu *p)
-{
-    if (p->timers != PYEMU_NONE && m->timer_nodes[p->timers].key <= p->now_cyc)
-        return true;
-    return tick_runs(m, p) && p->next_tick_cyc <= p->now_cyc;
-}
-
-uint64_t host_timer_next(const struct pyemu_machine *m, const struct pcpu *p)
-{
-    uint64_t next = PYEMU_NEVER;
-
-    if (p->timers != PYEMU_NONE)
-        next = m->timer_nodes[p->timers].key;
-    if (tick_runs(m, p))
-        next = min_u64(next, p->next_tick_cyc);
-    return next;
-}

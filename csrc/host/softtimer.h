@@ -26,10 +26,29 @@ static inline bool soft_armed(const struct pyemu_machine *m, uint32_t node)
     return m->timer_nodes[node].queued != 0;
 }
 
-/* Is the host's own timer interrupt due: an hrtimer or the tick? */
-bool host_timer_due(const struct pyemu_machine *m, const struct pcpu *p);
+static inline bool tick_runs(const struct pyemu_machine *m, const struct pcpu *p)
+{
+    return m->s->cfg.tick_cyc != 0 &&
+           (p->cur != PYEMU_NONE || m->s->cfg.nohz_idle == 0);
+}
 
-/* Earliest host timer deadline after now; PYEMU_NEVER if none. */
-uint64_t host_timer_next(const struct pyemu_machine *m, const struct pcpu *p);
+/* Earliest host timer deadline, an hrtimer's or the tick's; PYEMU_NEVER if none. */
+static inline uint64_t host_timer_next(const struct pyemu_machine *m,
+                                       const struct pcpu *p)
+{
+    uint64_t next = PYEMU_NEVER;
+
+    if (p->timers != PYEMU_NONE)
+        next = m->timer_nodes[p->timers].key;
+    if (tick_runs(m, p))
+        next = min_u64(next, p->next_tick_cyc);
+    return next;
+}
+
+/* Is the host's own timer interrupt due? */
+static inline bool host_timer_due(const struct pyemu_machine *m, const struct pcpu *p)
+{
+    return host_timer_next(m, p) <= p->now_cyc;
+}
 
 #endif

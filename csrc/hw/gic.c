@@ -17,18 +17,19 @@ static uint32_t gic_winner(const struct pcpu *p)
             best_prio = p->prio[n];
         }
     }
-    if (best == INTID_SPURIOUS || best_prio >= p->pmr || best_prio >= p->running_prio)
+    if (best_prio >= p->pmr || best_prio >= p->running_prio)
         return INTID_SPURIOUS;
     return best;
 }
 
 void gic_update(struct pcpu *p)
 {
-    const bool any = gic_candidates(p) != 0 && gic_winner(p) != INTID_SPURIOUS;
+    const uint64_t any = gic_winner(p) != INTID_SPURIOUS;
+    const uint64_t active = (uint64_t)p->irq_active;
 
-    put_bit64(&p->flags, PYEMU_F_PIRQ, any);
-    put_bit64(&p->flags, FI_PACT_V, has_bit32(p->irq_active, INTID_VTIMER));
-    put_bit64(&p->flags, FI_PACT_P, has_bit32(p->irq_active, INTID_PTIMER));
+    p->flags = (p->flags & ~(FLAG(PIRQ) | bit64(FI_PACT_V) | bit64(FI_PACT_P))) |
+               any << PYEMU_F_PIRQ | (active >> INTID_VTIMER & 1U) << FI_PACT_V |
+               (active >> INTID_PTIMER & 1U) << FI_PACT_P;
 }
 
 /* Linux's set-up: SGIs are edge, timers level, one priority for all (2.1). */
@@ -50,6 +51,8 @@ void gic_reset(struct pcpu *p)
 
 void gic_set_line(struct pcpu *p, uint32_t intid, bool level)
 {
+    if (has_bit32(p->irq_line, intid) == level)
+        return;
     put_bit32(&p->irq_line, intid, level);
     gic_update(p);
 }

@@ -45,14 +45,9 @@ void timer_count_expiry(struct pyemu_machine *m, const struct pcpu *p)
     count(m, PYEMU_C_EXPIRIES);
 }
 
-void timer_recalc(struct pyemu_machine *m, struct pcpu *p, uint32_t t)
+/* The output line changed, or its change is still under way. */
+static void line_moved(struct pyemu_machine *m, struct pcpu *p, uint32_t t, bool was)
 {
-    const struct timer_regs *r = &p->hw[t];
-    const bool was = timer_line(p, t);
-
-    put_bit64(&p->flags, timer_hcan(t), ctl_can_fire(r->ctl));
-    put_bit64(&p->flags, timer_hdue(t), p->now_cyc >= r->expiry_cyc);
-
     const bool level = timer_line(p, t);
 
     if (level != was && m->s->cfg.stale_istatus != 0) {
@@ -62,13 +57,27 @@ void timer_recalc(struct pyemu_machine *m, struct pcpu *p, uint32_t t)
     if (level && !was) {
         if (t == TIMER_V)
             timer_count_expiry(m, p);
-        trace(m, p, p->running, KIND(PYEMU_E_EXPIRY, timer_intid(t)), r->cval_ticks);
+        trace(m, p, p->running, KIND(PYEMU_E_EXPIRY, timer_intid(t)),
+              p->hw[t].cval_ticks);
     }
     if (level != (p->line_target[t] != 0))
         line_change(p, t, level,
                     level ? m->s->cfg.line_assert_cyc : m->s->cfg.line_retire_cyc);
     p->horizon_cyc = min_u64(p->horizon_cyc, p->line_due_cyc[t]);
-    if (!has_bit64(p->flags, timer_hdue(t)))
+}
+
+void timer_recalc(struct pyemu_machine *m, struct pcpu *p, uint32_t t)
+{
+    const struct timer_regs *r = &p->hw[t];
+    const bool was = timer_line(p, t);
+    const uint64_t can = ctl_can_fire(r->ctl);
+    const uint64_t due = p->now_cyc >= r->expiry_cyc;
+
+    p->flags = (p->flags & ~(bit64(timer_hcan(t)) | bit64(timer_hdue(t)))) |
+               can << timer_hcan(t) | due << timer_hdue(t);
+    if ((can & due) != was || (can & due) != p->line_target[t])
+        line_moved(m, p, t, was);
+    if (due == 0)
         p->horizon_cyc = min_u64(p->horizon_cyc, r->expiry_cyc);
 }
 
@@ -80,12 +89,6 @@ void timer_line_events(struct pcpu *p)
         p->line_due_cyc[t] = PYEMU_NEVER;
         gic_set_line(p, timer_intid(t), p->line_target[t] != 0);
     }
-}
-
-void timer_mem_recalc(struct vcpu *v, uint32_t t, uint64_t now_cyc)
-{
-    put_bit64(&v->flags, timer_can(t), ctl_can_fire(v->mem[t].ctl));
-    put_bit64(&v->flags, timer_due(t), now_cyc >= v->mem[t].expiry_cyc);
 }
 
 uint64_t timer_count(const struct pyemu_machine *m, const struct vcpu *v, uint32_t t,

@@ -59,7 +59,14 @@ void timer_count_expiry(struct pyemu_machine *m, const struct pcpu *p);
 void timer_line_events(struct pcpu *p);
 
 /* Derives CAN and DUE of the memory copy at now_cyc; their only writer. */
-void timer_mem_recalc(struct vcpu *v, uint32_t t, uint64_t now_cyc);
+static inline void timer_mem_recalc(struct vcpu *v, uint32_t t, uint64_t now_cyc)
+{
+    const uint64_t can = ctl_can_fire(v->mem[t].ctl);
+    const uint64_t due = now_cyc >= v->mem[t].expiry_cyc;
+
+    v->flags = (v->flags & ~(bit64(timer_can(t)) | bit64(timer_due(t)))) |
+               can << timer_can(t) | due << timer_due(t);
+}
 
 /* Guest view of a counter: PCT less the offset in force for timer t. */
 uint64_t timer_count(const struct pyemu_machine *m, const struct vcpu *v, uint32_t t,
