@@ -7,8 +7,8 @@ import pyemu as pe
 
 WAKE_N = 6000
 SGI_N = 4000
-SLICE_CYC = 30_000  # 10 us at 3 GHz
-PREEMPT_CYC = 4000 * SLICE_CYC
+TICK_HZ = 10_000
+PREEMPTIONS = 3000
 POLICIES = ("eager", "lazy", "v6.1")
 
 
@@ -47,14 +47,20 @@ def test_ipi(emulate, policy, how):
 @pytest.mark.parametrize("vhe", ["vhe", "nvhe"])
 @pytest.mark.parametrize("policy", POLICIES)
 def test_preemption(emulate, policy, vhe):
-    """Two busy vCPUs on one pCPU change places every 10 us, timers armed."""
+    """Two busy vCPUs on one pCPU change places at every host tick, timers armed."""
     p = pe.Program("busy").timer_set(2**40)
     with p.forever():
         p.compute(2**40)
     load = program(p, vcpus=2)
-    host = pe.Host(vhe=vhe == "vhe", tick_hz=0, timeslice_cyc=SLICE_CYC)
-    got = emulate(Setup(policy, load, host, until_cyc=PREEMPT_CYC))
-    preempted = got.result.counters["preempted"]
-    assert preempted > PREEMPT_CYC // SLICE_CYC // 2
-    assert got.result.counters["vcpu_load"] - preempted in (0, 1, 2)
-    got.per("preemption", preempted)
+    host = pe.Host(
+        vhe=vhe == "vhe",
+        tick_hz=TICK_HZ,
+        sched_latency_ns=1,
+        sched_min_granularity_ns=1,
+    )
+    ticks_cyc = PREEMPTIONS * pe.costs.get(host.profile).cpu_hz // TICK_HZ
+    got = emulate(Setup(policy, load, host, until_cyc=ticks_cyc + 50_000))
+    counters = got.result.counters
+    assert counters["preempted"] == PREEMPTIONS
+    assert counters["vcpu_put"] == PREEMPTIONS
+    got.per("preemption", PREEMPTIONS)

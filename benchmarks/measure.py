@@ -152,6 +152,7 @@ class Measured:
     core_ns: float
     info: dict[str, Any]
     exits: int
+    machine_bytes: int
 
     @property
     def writes(self) -> tuple[int, int]:
@@ -201,6 +202,7 @@ class Bench:
         last = made[0]
         with last.machine as machine:
             result = machine.result("benchmark")
+            machine_bytes = machine.core.bytes_used()
         times = self.benchmark.stats.stats.data
         scale = NS / last.exits
         got = Measured(
@@ -210,6 +212,7 @@ class Bench:
             min(core_s) * scale,
             self.benchmark.extra_info,
             last.exits,
+            machine_bytes,
         )
         got.info.update(
             ns_per_world_switch=got.best_ns,
