@@ -59,13 +59,21 @@ struct variant {
     struct reg_moves moves[N_TIMERS];
 };
 
-enum { MAX_VARIANTS = 4096, STEP_POOL = 131072 };
+/* Which variant a pc and the whole flag word led to last time. */
+struct path_hint {
+    uint64_t flags;
+    uint32_t pc;
+    uint32_t variant; /* index + 1; 0: nothing here */
+};
+
+enum { MAX_VARIANTS = 4096, STEP_POOL = 131072, N_HINTS = 1024 };
 
 struct path_cache {
     uint32_t head[PYEMU_MAX_STEPS];
     uint32_t n_variants;
     struct variant *last_trip[PYEMU_X_COUNT]; /* latest of each reason */
     uint32_t n_pool;
+    struct path_hint hints[N_HINTS];
     struct variant variants[MAX_VARIANTS];
     uint16_t pool[STEP_POOL];
 };

@@ -28,6 +28,7 @@ void paths_clear(struct pyemu_machine *m)
     paths_fold(m);
     m->paths->n_variants = 0;
     m->paths->n_pool = 0;
+    memset(m->paths->hints, 0, sizeof m->paths->hints);
     for (uint32_t r = 0; r < PYEMU_X_COUNT; r++)
         m->paths->last_trip[r] = NULL;
     for (uint32_t i = 0; i < PYEMU_MAX_STEPS; i++)
@@ -62,8 +63,7 @@ void paths_fold(struct pyemu_machine *m)
     }
 }
 
-static inline struct variant *find(struct pyemu_machine *m, uint32_t pc,
-                                         uint64_t flags)
+static struct variant *search(struct pyemu_machine *m, uint32_t pc, uint64_t flags)
 {
     struct path_cache *c = m->paths;
 
@@ -71,6 +71,22 @@ static inline struct variant *find(struct pyemu_machine *m, uint32_t pc,
         if ((flags & c->variants[i].mask) == c->variants[i].want)
             return &c->variants[i];
     return compile_variant(m, pc, flags);
+}
+
+/* Few flag words occur at one pc: a hint answers almost every time. */
+static inline struct variant *find(struct pyemu_machine *m, uint32_t pc, uint64_t flags)
+{
+    struct path_cache *c = m->paths;
+    const uint64_t key = (flags ^ (uint64_t)pc << 44) * UINT64_C(0x9e3779b97f4a7c15);
+    struct path_hint *h = &c->hints[key >> 54];
+
+    if (h->flags == flags && h->pc == pc && h->variant != 0)
+        return &c->variants[h->variant - 1];
+    struct variant *x = search(m, pc, flags);
+
+    if (x != NULL)
+        *h = (struct path_hint){flags, pc, (uint32_t)(x - c->variants) + 1U};
+    return x;
 }
 
 /* Register moves a walk adds up to; the output lines stay low throughout. */
