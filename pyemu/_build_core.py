@@ -35,7 +35,12 @@ ffibuilder.set_source(
     sources=relative("*.c"),
     include_dirs=["csrc"],
     depends=relative("*.h"),
-    extra_compile_args=["-O2", "-std=c11"],
+    # Nothing but the module's init function is looked up from outside: calls between
+    # files need no indirection.
+    extra_compile_args=[
+        *("-O2", "-std=c11", "-fvisibility=hidden"),
+        *("-fno-semantic-interposition", "-fno-plt"),
+    ],
     py_limited_api=True,
 )
 

@@ -7,7 +7,7 @@ derives numpy layouts from the C types and lends arrays to C without copying.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -170,6 +170,12 @@ def status_error(status: int, context: str, text: str) -> PyemuError:
     return InternalError(f"{context}: unknown status {status}: {text}")
 
 
+def _as_dict(pointer: Any) -> dict[str, int]:
+    """Return the integer fields of a struct."""
+    fields = ffi.typeof(pointer).item.fields
+    return {name: int(getattr(pointer, name)) for name, _ in fields}
+
+
 U32: Final = np.dtype("u4")
 U64: Final = np.dtype("u8")
 
@@ -287,24 +293,14 @@ class Core:
         )
         out = ffi.new("struct pyemu_result *")
         self._call("run", limits, out)
-        return {
-            "now_cyc": out.now_cyc,
-            "guest_cyc": out.guest_cyc,
-            "exits": out.exits,
-            "n_events": out.n_events,
-            "reason": out.reason,
-            "vcpu": out.vcpu,
-            "step": out.step,
-        }
+        return _as_dict(out)
 
     def interrupt(self) -> None:
         """Make the run in progress (in another thread) come back."""
         lib.pyemu_interrupt(self.handle)
 
     def command(self, name: str, *args: int) -> None:
-        """Call a function that takes integers only: move, pcpu_online, vcpu_reset,
-        vcpu_pause, signal, callback_answer, set_cntvoff.
-        """
+        """Call a function that takes integers only, such as move or vcpu_pause."""
         self._call(name, *args)
 
     def get_vcpu(self, vcpu: int) -> NDArray[Any]:
@@ -318,6 +314,23 @@ class Core:
         """Restore what `get_vcpu` read."""
         want, decl = dtype("vcpu_state"), "struct pyemu_vcpu_state[]"
         self._call("set_vcpu_state", vcpu, borrow(state, want, decl))
+
+    def mmio(self, vcpu: int) -> dict[str, int]:
+        """Return the distributor access a vCPU waits for."""
+        out = ffi.new("struct pyemu_mmio *")
+        self._call("mmio_get", vcpu, out)
+        return _as_dict(out)
+
+    def irq_get(self, vcpu: int, intid: int) -> dict[str, int]:
+        """Return the stored facts of an interrupt."""
+        out = ffi.new("struct pyemu_irq_state *")
+        self._call("irq_get", vcpu, intid, out)
+        return _as_dict(out)
+
+    def irq_set(self, vcpu: int, intid: int, facts: Mapping[str, int]) -> None:
+        """Change them; the vgic queues and kicks as it must."""
+        new = ffi.new("struct pyemu_irq_state *", dict(facts))
+        self._call("irq_set", vcpu, intid, new)
 
     def count_ticks(self, cyc: int) -> int:
         """Return the system counter at a cycle, ticks."""
@@ -384,8 +397,3 @@ def trace_hash(events: NDArray[Any], seed: int = 0) -> int:
     """Return the hash of trace records; feed the last hash in as the next seed."""
     ptr = borrow(events, dtype("event"), "struct pyemu_event[]")
     return int(lib.pyemu_trace_hash(ptr, events.size, seed))
-
-
-def as_u32(values: Sequence[int]) -> NDArray[np.uint32]:
-    """Return a u32 array for C."""
-    return np.asarray(values, dtype=U32)

@@ -6,6 +6,7 @@ frequencies, programs); `Blueprint.create` feeds it to a new core. Nothing here 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -71,6 +72,11 @@ class Blueprint:
     def first_vcpu(self, vm: int) -> int:
         """Return the machine-wide index of a VM's vCPU 0."""
         return self.starts[vm]
+
+    def vm_of(self, vcpu: int) -> tuple[int, int]:
+        """Return a vCPU's VM and its index inside it."""
+        vm = bisect_right(self.starts, vcpu) - 1
+        return vm, vcpu - self.starts[vm]
 
     @cached_property
     def starts(self) -> list[int]:
@@ -296,7 +302,7 @@ def set_policy(core: _ffi.Core, compiled: Compiled) -> None:
     steps[:] = [tuple(step) for step in compiled.steps]
     guards = np.zeros(len(compiled.guards), dtype=_ffi.dtype("guard"))
     guards[:] = [(mask, want, int(inv), 0) for mask, want, inv in compiled.guards]
-    start = _ffi.as_u32(compiled.hook_start)
+    start = np.asarray(compiled.hook_start, dtype=np.uint32)
     core.set_policy(steps, start, guards, int(compiled.switches))
 
 

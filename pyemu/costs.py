@@ -20,13 +20,15 @@ run, and how often, is the policy's table. Profiles are TOML files in
     active_set_v = { v2 = 300, v3 = 400 }   # or nvhe, vhe, v2_nvhe, ...
 
 Every primitive stands exactly once. A variant is the more specific of what fits:
-``v2_nvhe``, then ``nvhe``, then ``v2``.
+``v2_nvhe``, then ``nvhe``, then ``v2``. Two numbers are bound: ``g_insn`` is at least 1
+(a guest loop would never end) and ``extra`` is 1 (its count is cycles already).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -40,7 +42,7 @@ from .errors import ConfigError, did_you_mean, unknown_name
 
 __all__ = ["MAX_CYC", "TAGS", "CostModel", "Row", "get", "names", "primitives"]
 
-MAX_CYC: Final = 2**32 - 1
+MAX_CYC: Final = 2**30
 MAX_HZ: Final = 10**12
 
 TAGS: Final[dict[str, str]] = {
@@ -55,6 +57,7 @@ TAGS: Final[dict[str, str]] = {
 _GICS: Final = ("v2", "v3")
 _MODES: Final = ("nvhe", "vhe")
 _VARIANTS: Final = (*_GICS, *_MODES, *(f"{g}_{m}" for g in _GICS for m in _MODES))
+_BOUNDS: Final = {"g_insn": (1, MAX_CYC), "extra": (1, 1)}
 _HEAD: Final = ("name", "title", "cpu_hz", "cntfrq_hz", "gic", "vhe", "clock", "costs")
 
 
@@ -78,6 +81,11 @@ class Row:
     cyc: Mapping[str, int]
     tag: str
     source: str
+
+    @property
+    def unit(self) -> str:
+        """Unit of `cyc`: cycles of the profile's `cpu_hz`, whatever was published."""
+        return "cycles"
 
     def cost_cyc(self, gic: str, vhe: bool) -> int:
         """Return the cycles on one kind of machine."""
@@ -130,16 +138,22 @@ class CostModel:
         Raises
         ------
         ConfigError
-            Names the field: a number that is no whole number of cycles from 0 to
-            2^32 - 1, an unknown or missing primitive, a missing source or tag.
+            Names the field, and its line where it has one: a number that is no whole
+            number of cycles from 0 to 2^30, an unknown or missing primitive, a
+            missing source or tag.
         """
         where = path if isinstance(path, Traversable) else Path(path)
         try:
             text = where.read_text(encoding="utf-8")
-            return cls.from_dict(tomllib.loads(text))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+            data = tomllib.loads(text)
+        except (OSError, ValueError, RecursionError) as exc:
             words = f"a profile in TOML ({exc})"
-            raise ConfigError("profile", str(path), words) from exc
+            raise ConfigError("profile", str(path), words, _toml_line(exc)) from exc
+        try:
+            return cls.from_dict(data)
+        except ConfigError as exc:
+            line = _line_of(text, exc)
+            raise ConfigError(exc.field, exc.value, exc.allowed, line) from None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> CostModel:
@@ -212,7 +226,8 @@ class CostModel:
         for name, value in changes.items():
             if name not in rows:
                 raise unknown_name("cost", name, rows)
-            rows[name] = Row(name, _cyc(f"cost.{name}", value), "A", "set by the user")
+            cyc = _cyc(f"cost.{name}", name, value)
+            rows[name] = Row(name, cyc, "A", "set by the user")
         return replace(self, costs=rows)
 
     @property
@@ -239,18 +254,19 @@ def _whole(field: str, value: object, low: int, high: int, unit: str) -> int:
     return value
 
 
-def _cyc(field: str, value: object) -> dict[str, int]:
+def _cyc(field: str, name: str, value: object) -> dict[str, int]:
     """Return cycles by variant from a number or a table of numbers."""
+    low, high = _BOUNDS.get(name, (0, MAX_CYC))
     if not isinstance(value, Mapping):
-        return {"": _whole(field, value, 0, MAX_CYC, "cycles")}
+        return {"": _whole(field, value, low, high, "cycles")}
     out = {}
     for key, one in value.items():
         if key not in _VARIANTS:
             raise unknown_name(f"{field} variant", key, _VARIANTS)
-        out[str(key)] = _whole(f"{field}.{key}", one, 0, MAX_CYC, "cycles")
+        out[str(key)] = _whole(f"{field}.{key}", one, low, high, "cycles")
     for gic in _GICS:
         for vhe in (False, True):
-            Row(field.rpartition(".")[2], out, "A", "").cost_cyc(gic, vhe)
+            Row(name, out, "A", "").cost_cyc(gic, vhe)
     return out
 
 
@@ -275,7 +291,8 @@ def _rows(field: str, groups: object) -> dict[str, Row]:
         for name, value in table.items():
             if name in rows:
                 raise ConfigError(f"{at}.cyc.{name}", value, "each primitive once")
-            rows[name] = Row(name, _cyc(f"{field}.cost.{name}", value), tag, source)
+            cyc = _cyc(f"{field}.cost.{name}", name, value)
+            rows[name] = Row(name, cyc, tag, source)
     return rows
 
 
@@ -288,6 +305,36 @@ def _check_complete(field: str, rows: Mapping[str, Row]) -> None:
     if missing:
         words = "every primitive; missing: " + ", ".join(missing[:8])
         raise ConfigError(f"{field}.costs", f"{len(rows)} of {len(known)}", words)
+
+
+def _toml_line(exc: Exception) -> int | None:
+    """Return the line a TOML syntax error names, if it does."""
+    found = re.search(r"at line (\d+)", str(exc))
+    return int(found[1]) if found else None
+
+
+def _line_of(text: str, exc: ConfigError) -> int | None:
+    """Return the line (from 1) of the key an error is about, None if it has none.
+
+    An error names its key in the field (``profile x.cost.trap``), or as the value if
+    the key itself is unknown; ``costs[2]`` says in which group it stands.
+    """
+    bare = re.sub(r'"""[\s\S]*?"""', lambda m: "\n" * m[0].count("\n"), text)
+    lines = bare.splitlines()
+    group = re.search(r"\.costs\[(\d+)\]", exc.field)
+    first, last = 0, len(lines)
+    if group:
+        heads = [n for n, one in enumerate(lines) if one.startswith("[[costs]]")]
+        number = int(group[1])
+        first = heads[number] if number < len(heads) else 0
+        last = heads[number + 1] if number + 1 < len(heads) else last
+    cost = re.search(r"\.cost\.(\w+)", exc.field)
+    keys = [cost[1]] if cost else [str(exc.value), exc.field.rpartition(".")[2]]
+    for key in keys:
+        for number in range(first, last):
+            if re.match(rf"\s*{re.escape(key)}\s*=", lines[number]):
+                return number + 1
+    return first + 1 if group else None
 
 
 # --- shipped profiles

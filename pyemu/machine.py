@@ -19,8 +19,9 @@ from . import _ffi
 from .assemble import Blueprint, Options, resolve
 from .collect import collect
 from .config import VM, Host, Move, whole
-from .errors import ConfigError, GuestError, InternalError, StateError
+from .errors import ConfigError, InternalError, StateError
 from .eventlog import EventLog
+from .gic.vm import VmGics
 from .interrupt import ctrl_c
 from .pcpu import PcpuView
 from .result import Result
@@ -47,10 +48,8 @@ class Stop:
     ----------
     reason
         limit, done, guest_limit, exit_limit or interrupted.
-    now_cyc
-        The least pCPU clock, cycles.
-    guest_cyc, exits
-        Totals of the measured region so far.
+    now_cyc, guest_cyc, exits
+        Least pCPU clock, cycles; totals of the measured region so far.
     """
 
     reason: str
@@ -132,6 +131,7 @@ class Machine:
         self.stop: Stop | None = None
         self.progress: Callable[[Stop], None] | None = None
         self._stats: dict[str, NDArray[Any]] = {}
+        self._gics = VmGics(self.core, self.blueprint)
         self._running = False
         self.periods = 0
         self.paused: set[int] = set()
@@ -230,7 +230,7 @@ class Machine:
             if reason == "callback":
                 self._answer(got)
             elif reason == "mmio":
-                raise GuestError("a distributor access nobody models", got["vcpu"])
+                self._gics.answer(got["vcpu"])
             elif reason != "trace_full" and (reason != "limit" or goal >= end):
                 return stop
             if reason == "limit" and self._balancer and goal == self._next_balance():
@@ -259,7 +259,7 @@ class Machine:
             self.move(vcpu, pcpu)
 
     def _answer(self, got: dict[str, int]) -> None:
-        """Ask the policy's Python callback; the slow path, a call a step."""
+        """Ask the policy's Python callback; slow: a call a step."""
         ask = getattr(self.blueprint.policy, "callback", None)
         if ask is None:
             raise ConfigError("policy.callback", None, "a function: the table asks it")

@@ -52,6 +52,9 @@ INNER = {
     "vgic_restore": (("vgic_if_w", 2),),
     "vgic_save": (("vgic_if_r", 2), ("vgic_if_w", 1)),
 }
+EVALUATE = ("eval_v", "eval_p", "eval_v_hw", "eval_p_hw")
+EITHER = ("act_either", "act_either_p")
+SPECIAL = {*FOREIGN, *INNER, *EVALUATE, *EITHER}  # others have no effect but their cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Step:
     cost_cyc: int
     effect: tuple[int, int, bool] | None
     name: str
+    special: bool
 
 
 class Flow:
@@ -130,7 +134,9 @@ class Flow:
                 effect = (BIT[target], 0, source)
             else:
                 effect = (BIT[target], BIT[source], False)
-        return Step(prim, mask, want, bool(inverted), self.cost[prim], effect, name)
+        special = name in SPECIAL
+        cost = self.cost[prim]
+        return Step(prim, mask, want, bool(inverted), cost, effect, name, special)
 
     def _prepare(self) -> None:
         """Load, first run; then the guest arms its timer far ahead and starts over."""
@@ -156,7 +162,7 @@ class Flow:
                 bit, source, value = step.effect
                 on = bool(flags & source) if source else value
                 flags = flags | bit if on else flags & ~bit
-            else:
+            elif step.special:
                 flags = self._special(step.name, flags)
         self.flags = flags
         self.now_cyc += spent
@@ -164,9 +170,9 @@ class Flow:
 
     def _special(self, name: str, flags: int) -> int:
         """Return the flags after a primitive that computes something."""
-        if name in ("eval_v", "eval_p", "eval_v_hw", "eval_p_hw"):
+        if name in EVALUATE:
             return self._evaluate(name, flags)
-        if name in ("act_either", "act_either_p"):
+        if name in EITHER:
             timer = "p" if name.endswith("_p") else "v"
             high = flags & (BIT[f"level_{timer}"] | BIT[f"vact_{timer}"])
             return flags | BIT["act"] if high else flags & ~BIT["act"]

@@ -152,3 +152,10 @@ void irq_step(struct pyemu_machine *m, struct pcpu *p)
         break;
     }
 }
+
+void irq_run(struct pyemu_machine *m, struct pcpu *p)
+{
+    do {
+        irq_step(m, p);
+    } while (p->irq_stage != ISR_NONE && p->now_cyc < p->horizon_cyc && m->stop == 0);
+}

@@ -14,7 +14,10 @@ static inline bool irq_may_be_taken(const struct pcpu *p)
 
 void irq_begin(struct pyemu_machine *m, struct pcpu *p);
 
-/* One step of the interrupt under way. */
+/* The interrupt under way, until it ends or something falls due. */
+void irq_run(struct pyemu_machine *m, struct pcpu *p);
+
+/* One step of it. */
 void irq_step(struct pyemu_machine *m, struct pcpu *p);
 
 #endif

@@ -135,7 +135,7 @@ void pcpu_run(struct pyemu_machine *m, struct pcpu *p, uint64_t window_end_cyc)
         if (p->now_cyc >= p->horizon_cyc)
             events_due(m, p);
         if (p->irq_stage != ISR_NONE)
-            irq_step(m, p);
+            irq_run(m, p);
         else if (p->cur != PYEMU_NONE && m->vcpus != NULL &&
                  p->cur < m->s->cfg.n_vcpus &&
                  m->vcpus[p->cur].stage == STAGE_GUEST)

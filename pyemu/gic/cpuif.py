@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from .distributor import Distributor
 from .frame import Frame
 from .port import N_PPIS_AND_SGIS, N_SGIS, Effect, VgicPort, is_pending
 from .regmap import GICC, GICC_BYTES, PRIO_MASK
@@ -49,6 +50,13 @@ class _State:
 class CpuInterface(Frame):
     """The CPU interfaces of one VM, banked by vCPU. A load of IAR acknowledges.
 
+    Parameters
+    ----------
+    port
+        Holder of interrupt state.
+    distributor
+        Forwards nothing while GICD_CTLR disables it; None: always enabled.
+
     Examples
     --------
     >>> from pyemu.gic import MemoryPort
@@ -64,8 +72,9 @@ class CpuInterface(Frame):
     table = GICC
     n_bytes = GICC_BYTES
 
-    def __init__(self, port: VgicPort) -> None:
+    def __init__(self, port: VgicPort, distributor: Distributor | None = None) -> None:
         super().__init__(port)
+        self.distributor = distributor
         self._states = [_State() for _ in range(port.n_vcpus)]
 
     # which interrupt (v2 3.3, 4.4.7)
@@ -74,8 +83,10 @@ class CpuInterface(Frame):
         """Return the highest priority pending interrupt of an enabled group.
 
         Lower values are higher priorities; equal ones go by INTID. PMR and the running
-        priority do not matter here.
+        priority do not matter here. A disabled distributor forwards none (v2 4.3.1).
         """
+        if self.distributor is not None and not self.distributor.enabled:
+            return None
         ctlr = self._states[vcpu].ctlr
         found = None
         for intid in range(min(self.port.n_irqs, _SPECIAL)):

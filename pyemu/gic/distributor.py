@@ -124,10 +124,16 @@ class Distributor(Frame):
         """Send an SGI: to a list of CPUs, to all others, or to oneself."""
         intid, mask, chosen = value & 0xF, value >> 16 & 0xFF, value >> 24 & 3
         everyone = (1 << self.port.n_vcpus) - 1
-        targets = {0: mask & everyone, 1: everyone & ~(1 << vcpu), 2: 1 << vcpu}
-        effects: list[Effect] = []
-        for target in range(self.port.n_vcpus):
-            if targets.get(chosen, 0) >> target & 1:
-                effects.append(Effect("sgi", target, intid, vcpu))
-                effects += self.set_bits("sources", intid, target, 1 << vcpu, True)
+        lists = {0: mask & everyone, 1: everyone & ~(1 << vcpu), 2: 1 << vcpu}
+        chosen_mask = lists.get(chosen, 0)  # 3 is reserved: nobody
+        targets = [v for v in range(self.port.n_vcpus) if chosen_mask >> v & 1]
+        facts = [(v, f) for v in targets for f in ("sources", "latch")]
+        before = [self.port.get(v, intid, fact) for v, fact in facts]
+        if targets:
+            self.port.send_sgi(vcpu, targets, intid)
+        effects = [Effect("sgi", target, intid, vcpu) for target in targets]
+        for (v, fact), old in zip(facts, before, strict=True):
+            now = self.port.get(v, intid, fact)
+            if now != old:
+                effects.append(Effect(fact, v, intid, now))
         return effects

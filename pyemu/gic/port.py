@@ -7,6 +7,7 @@ latch, or for a level interrupt the line too (GICv2 4.3.7, GICv3 4.1.3).
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
 from ..errors import ConfigError
@@ -77,6 +78,9 @@ class VgicPort(Protocol):
 
     def set(self, vcpu: int, intid: int, field: str, value: int) -> None:
         """Change it; the holder re-evaluates what is pending for whom."""
+
+    def send_sgi(self, source: int, targets: Sequence[int], intid: int) -> None:
+        """Make an SGI of one vCPU pending for others; GICv2 keeps the source."""
 
     def affinity(self, vcpu: int) -> int:
         """Return the vCPU's affinity: Aff3 at bit 24, Aff2, Aff1, Aff0 below."""
@@ -157,6 +161,24 @@ class MemoryPort:
         if field not in FIELDS or not 0 <= value <= FIELDS[field]:
             raise ConfigError(f"gic.{field}", value, f"0 to {FIELDS.get(field)}")
         self._facts[self._key(vcpu, intid, field)] = value
+
+    def send_sgi(self, source: int, targets: Sequence[int], intid: int) -> None:
+        """Latch an SGI for each target, on GICv2 with its source (v2 4.3.15).
+
+        Raises
+        ------
+        ConfigError
+            If it is no SGI, or a vCPU does not exist.
+        """
+        if not 0 <= intid < N_SGIS:
+            raise ConfigError("gic.sgi", intid, f"0 to {N_SGIS - 1}")
+        for vcpu in (source, *targets):
+            self._key(vcpu, intid, "latch")
+        for target in targets:
+            self.set(target, intid, "latch", 1)
+            if self.version == 2:
+                old = self.get(target, intid, "sources")
+                self.set(target, intid, "sources", old | 1 << source)
 
     def affinity(self, vcpu: int) -> int:
         """Return KVM's affinity of a vCPU: 16 to an Aff1, 256 Aff1 to an Aff2."""

@@ -4,18 +4,21 @@
 """
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
-from pyemu.errors import ConfigError
+from pyemu.errors import ConfigError, GuestError
 from pyemu.gic import (
     GICC,
     GICD_V2,
     GICD_V3,
     GICR,
+    VIRT,
     CpuInterface,
     Distributor,
     Effect,
+    Gic,
     MemoryPort,
     Redistributor,
 )
@@ -566,3 +569,76 @@ def test_interface_registers_read_back(gicc):
     assert gicc.read(0x14, 4, vcpu=1) == 0xA0
     assert gicc.read(0x0, 4) == 1
     assert gicc.read(0xFC, 4) & 0xFFF == 0x43B
+
+
+def test_a_disabled_distributor_forwards_nothing(port):
+    """v2 4.3.1: pending state is kept, no CPU interface sees it."""
+    gic = Gic(port)
+    gic.cpu_interface.write(0x0, 4, 1)
+    gic.cpu_interface.write(0x4, 4, 0xF8)
+    raise_irq(port, 27)
+    assert [gic.cpu_interface.read(at, 4) for at in (0x18, 0xC)] == [1023, 1023]
+    gic.distributor.write(CTLR, 4, 1)
+    assert gic.cpu_interface.read(0xC, 4) == 27
+
+
+def test_waking_a_redistributor_completes_at_once(port3):
+    """v3 12.11: software clears ProcessorSleep, then waits for ChildrenAsleep = 0."""
+    gicr = Redistributor(port3, 0)
+    gicr.write(WAKER, 4, gicr.read(WAKER, 4) & ~0x2)
+    assert gicr.read(WAKER, 4) & 0x4 == 0
+
+
+# --- the frames of a board
+
+
+def test_decode_finds_the_frames_of_a_gicv2(port):
+    gic = Gic(port)
+    assert gic.decode(VIRT.gicd + 0xFE8) == (gic.distributor, 0xFE8)
+    assert gic.decode(VIRT.gicc + 0x1000) == (gic.cpu_interface, 0x1000)
+    for outside in (
+        0,
+        VIRT.gicd - 1,
+        VIRT.gicd + 0x1000,
+        VIRT.gicc + 0x2000,
+        VIRT.gicr,
+    ):
+        assert gic.decode(outside) is None
+
+
+def test_decode_finds_the_redistributor_of_each_vcpu(port3):
+    """v3 12.10: two frames of 64 KiB a vCPU, one vCPU behind the other."""
+    gic = Gic(port3, version=3)
+    place = gic.decode(VIRT.gicr + 19 * 0x20000 + SGI + ISENABLER)
+    assert (place.frame.owner, place.offset) == (19, SGI + ISENABLER)
+    assert gic.decode(VIRT.gicr + 20 * 0x20000) is None
+    assert gic.decode(VIRT.gicd + 0xFFE8) == (gic.distributor, 0xFFE8)
+    assert gic.decode(VIRT.gicc) is None
+    lasts = [gic.read(VIRT.gicr + n * 0x20000 + RD_TYPER, 4) >> 4 & 1 for n in (0, 19)]
+    assert lasts == [0, 1]
+
+
+def test_an_access_by_address_is_that_of_the_frame(port):
+    gic = Gic(port)
+    at = VIRT.gicd + ISENABLER
+    assert gic.write(at, 4, 1 << 27, vcpu=1) == [Effect("enabled", 1, 27, 1)]
+    assert gic.read(at, 4, vcpu=1) == 1 << 27 | 0xFFFF
+
+
+@pytest.mark.parametrize("address", [0, VIRT.gicd + 0xFFD, VIRT.gicc + 0x2000])
+def test_an_access_to_no_frame_is_the_guests_fault(port, address):
+    gic = Gic(port)
+    with pytest.raises(GuestError, match="no GIC frame"):
+        gic.read(address, 4)
+    with pytest.raises(GuestError, match="no GIC frame"):
+        gic.write(address, 4, 0)
+
+
+def test_impossible_boards_are_named_errors(port, port3):
+    for bad in ({"gicd": 0x801}, {"gicc": -0x1000}, {"gicc": VIRT.gicd - 0x1000}):
+        with pytest.raises(ConfigError, match=r"gic\.gic"):
+            Gic(port, board=replace(VIRT, **bad))
+    with pytest.raises(ConfigError, match=r"gic\.gicd"):
+        Gic(port3, 3, replace(VIRT, gicd=VIRT.gicr + 0x1000))
+    with pytest.raises(ConfigError, match=r"gic\.gicr"):
+        Gic(port3, 3, replace(VIRT, gicd=VIRT.gicr + 19 * 0x20000))

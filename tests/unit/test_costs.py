@@ -2,6 +2,7 @@
 
 import pytest
 
+import pyemu as pe
 from pyemu import _ffi, costs
 from pyemu.errors import ConfigError
 from pyemu.policy.prims import PRIMS
@@ -11,7 +12,7 @@ SHIPPED = ["icount", "n1-altra-gicv3", "seattle-a57-gicv2", "unit", "xgene-gicv2
 
 def profile(**changes):
     """Return the content of a valid profile file, changed."""
-    cyc = dict.fromkeys(costs.primitives(), 5)
+    cyc = dict.fromkeys(costs.primitives(), 5) | {"extra": 1}
     cyc.update(changes.pop("cyc", {}))
     group = {"tag": "A", "source": "made up", "cyc": cyc, **changes.pop("group", {})}
     head = {"name": "mine", "title": "a test", "clock": "made up", "gic": "v2"}
@@ -38,6 +39,7 @@ def test_every_cost_is_sourced_and_tagged(name):
     for row in costs.get(name).rows():
         assert row.tag in costs.TAGS, row
         assert len(row.source) >= 15, row
+        assert row.unit == "cycles"
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -56,6 +58,17 @@ def test_every_machine_has_a_cost_for_every_primitive(name, gic, vhe):
     values = costs.get(name).resolve(gic=gic, vhe=vhe)
     assert len(values) == len(costs.primitives())
     assert all(0 <= value <= costs.MAX_CYC for value in values)
+    assert costs.get(name).resolve(["extra"], gic=gic, vhe=vhe) == [1]
+    assert min(costs.get(name).resolve(["g_insn"], gic=gic, vhe=vhe)) >= 1
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_extra_host_time_is_accounted_cycle_for_cycle(name):
+    """500 extra cycles an exit show as 500 cycles of component ``handle``."""
+    host = pe.Host(profile=name, tick_hz=0)
+    loads = [pe.loads.get("hvc-loop", n=100, extra_cyc=cyc) for cyc in (0, 500)]
+    without, extra = (pe.run("lazy", load, host=host).components for load in loads)
+    assert extra["handle"]["cyc"] - without["handle"]["cyc"] == 500 * 100
 
 
 def test_frequencies():
@@ -82,7 +95,10 @@ def test_the_more_specific_variant_wins():
 
 @pytest.mark.parametrize(
     "cyc",
-    [float("nan"), -1, 1.5, 2**32, "7", True, None, [], {}, {"nvhe": 3}, {"v4": 1}],
+    [
+        *(float("nan"), float("inf"), -1, 1.5, 2**30 + 1, "7", True, None, []),
+        *({}, {"nvhe": 3}, {"v4": 1}, {"v2": 1, "v3": -1}),
+    ],
 )
 def test_a_cost_is_a_whole_number_of_cycles_that_fits(cyc):
     """NaN, negative, fractional, too large, textual: named, not rounded."""
@@ -110,6 +126,62 @@ def test_a_cost_is_a_whole_number_of_cycles_that_fits(cyc):
 def test_bad_profiles_name_the_field(changes, words):
     with pytest.raises(ConfigError, match=words):
         costs.CostModel.from_dict(profile(**changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "cyc"),
+    [("g_insn", 0), ("extra", 0), ("extra", 2), ("extra", {"v2": 1, "v3": 2})],
+)
+def test_bound_costs(name, cyc):
+    """A guest instruction takes time; extra host time is given in cycles."""
+    with pytest.raises(ConfigError, match=name):
+        costs.CostModel.from_dict(profile(cyc={name: cyc}))
+    with pytest.raises(ConfigError, match=name):
+        costs.get("unit").with_costs({name: cyc})
+
+
+def test_the_largest_cost_is_what_the_core_takes():
+    model = costs.get("unit").with_costs({"trap": 2**30})
+    load = pe.loads.get("hvc-loop", n=1)
+    pe.Machine(pe.Host(profile=model), policy="lazy", load=load).close()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("\ntrap = 13\n", "\ntrap = nan\n", "trap = nan", "whole number"),
+        ("\ntrap = 13\n", "\ntarp = 13\n", "tarp = 13", "did you mean 'trap'"),
+        ("\nuser = 200\n", "\nuser = -1\n", "user = -1", "0 to"),
+        ("\nextra = 1\n", "\nextra = 0\n", "extra = 0", "1 to 1"),
+        ("cpu_hz = 1_000_000_000", "cpu_hz = 0", "cpu_hz = 0", "Hz"),
+        ("clock = ", "clokc = ", "clokc = ", "did you mean 'clock'"),
+        ('title = "', 'title = ""\n#', 'title = ""', "not empty"),
+        ("\nlr_r = 4\n", "\nlr_r = {v4 = 4}\n", "lr_r = {", "v2"),
+        ("\nlr_r = 4\n", "\nlr_r = \n", "lr_r = ", "TOML"),
+    ],
+)
+def test_an_error_in_a_file_names_its_line(tmp_path, old, new, line, words):
+    """The line is that of the bad key, counted from 1."""
+    text = costs._folder().joinpath("icount.toml").read_text()
+    assert text.count(old) == 1
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace(old, new))
+    lines = path.read_text().splitlines()
+    want = 1 + next(n for n, one in enumerate(lines) if one.startswith(line))
+    with pytest.raises(ConfigError, match=words) as caught:
+        costs.get(path)
+    assert caught.value.line == want
+
+
+def test_a_bad_tag_names_the_line_in_its_own_group(tmp_path):
+    """The second group's tag, not the first's."""
+    text = costs._folder().joinpath("icount.toml").read_text()
+    at = text.index('tag = "', text.index("[[costs]]", text.index("[[costs]]") + 1))
+    path = tmp_path / "mine.toml"
+    path.write_text(text[:at] + 'tag = "X"' + text[at + 9 :])
+    with pytest.raises(ConfigError, match="tag") as caught:
+        costs.get(path)
+    assert caught.value.line == text[:at].count("\n") + 1
 
 
 def test_a_primitive_stands_once():

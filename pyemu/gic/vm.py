@@ -1,0 +1,108 @@
+"""The GIC of a running VM: the register model on top of the core's vgic.
+
+A guest's distributor or redistributor access leaves the core as an MMIO exit with an
+address; `Gic` decodes the frame and answers, and what that changes goes back into the
+vgic (docs/semantics.md 2.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from .. import _ffi
+from ..assemble import Blueprint
+from . import VIRT, Gic
+from .port import MemoryPort
+
+__all__ = ["GICD_BASE", "GICR_BASE", "N_IRQS", "CorePort", "VmGics"]
+
+GICD_BASE: Final = VIRT.gicd
+GICR_BASE: Final = VIRT.gicr
+N_IRQS: Final = 128
+
+# Facts that the core holds, by the register model's name and its own.
+_IN_CORE: Final = {
+    "enabled": "enabled",
+    "latch": "latch",
+    "line": "line",
+    "active": "active",
+    "prio": "prio",
+    "edge": "edge",
+    "sources": "source",
+}
+
+
+class CorePort:
+    """Interrupt state of one VM in the core; groups and routes are kept beside it.
+
+    Parameters
+    ----------
+    core
+        The machine.
+    first
+        Machine-wide index of the VM's vCPU 0.
+    n_vcpus
+        vCPUs of the VM.
+    version
+        2 or 3.
+    """
+
+    def __init__(self, core: _ffi.Core, first: int, n_vcpus: int, version: int) -> None:
+        self._core = core
+        self._first = first
+        self._rest = MemoryPort(n_vcpus, N_IRQS, version)
+        self.n_vcpus = n_vcpus
+        self.n_irqs = N_IRQS
+
+    def get(self, vcpu: int, intid: int, field: str) -> int:
+        """Return one fact of an interrupt as this vCPU sees it."""
+        if field not in _IN_CORE:
+            return self._rest.get(vcpu, intid, field)
+        return self._core.irq_get(self._first + vcpu, intid)[_IN_CORE[field]]
+
+    def set(self, vcpu: int, intid: int, field: str, value: int) -> None:
+        """Change it; the core queues, dequeues and kicks as it must."""
+        if field not in _IN_CORE:
+            self._rest.set(vcpu, intid, field, value)
+            return
+        state = self._core.irq_get(self._first + vcpu, intid)
+        state[_IN_CORE[field]] = value
+        self._core.irq_set(self._first + vcpu, intid, state)
+
+    def send_sgi(self, source: int, targets: Sequence[int], intid: int) -> None:
+        """Send an SGI: the core injects it wherever each target is, and kicks."""
+        for target in targets:
+            self._core.command(
+                "irq_sgi", self._first + source, self._first + target, intid
+            )
+
+    def affinity(self, vcpu: int) -> int:
+        """Return KVM's affinity of a vCPU."""
+        return self._rest.affinity(vcpu)
+
+
+class VmGics:
+    """The register models of all VMs of a machine, made when first accessed."""
+
+    def __init__(self, core: _ffi.Core, blueprint: Blueprint) -> None:
+        self._core = core
+        self._blueprint = blueprint
+        self._gics: dict[int, Gic] = {}
+
+    def answer(self, vcpu: int) -> None:
+        """Answer the distributor access that a vCPU waits for."""
+        vm, index = self._blueprint.vm_of(vcpu)
+        if vm not in self._gics:
+            n = self._blueprint.vms[vm].n_vcpus
+            version = 2 if self._blueprint.gic == "v2" else 3
+            port = CorePort(self._core, vcpu - index, n, version)
+            self._gics[vm] = Gic(port, version)
+        gic, access = self._gics[vm], self._core.mmio(vcpu)
+        address, size = access["address"], access["size"]
+        if access["is_write"]:
+            gic.write(address, size, access["value"], vcpu=index)
+            self._core.command("mmio_answer", vcpu, 0)
+        else:
+            read = gic.read(address, size, vcpu=index)
+            self._core.command("mmio_answer", vcpu, read)
