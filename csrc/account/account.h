@@ -62,34 +62,23 @@ static inline void trace(struct pyemu_machine *m, const struct pcpu *p, uint32_t
         trace_put(m, p, vcpu, kind_sub, arg);
 }
 
-static inline void trace_at(struct pyemu_event *e, const struct pyemu_machine *m,
-                            const struct pcpu *p, const struct vcpu *v, uint64_t cyc)
+/* A record of the guest's loop, whose clock is not p's. */
+static inline void trace_trip(struct pyemu_machine *m, const struct pcpu *p,
+                              const struct vcpu *v, uint32_t kind_sub, uint64_t cyc)
 {
+    struct pyemu_event *e = &m->trace[m->trace_n];
+
+    if (m->trace_n >= m->trace_cap) {
+        machine_poison(m, __FILE__, __LINE__, "trace margin used up");
+        return;
+    }
+    m->trace_n++;
     e->cyc = cyc;
     e->arg = 0;
     e->vcpu = vcpu_idx(m, v);
     e->pcpu = (uint16_t)pcpu_idx(m, p);
-}
-
-/* An exit and the entry after it; true: the run must come back for a drain. */
-static inline bool trace_trip(struct pyemu_machine *m, const struct pcpu *p,
-                              const struct vcpu *v, uint32_t reason,
-                              uint64_t exit_cyc, uint64_t entry_cyc)
-{
-    struct pyemu_event *e = &m->trace[m->trace_n];
-
-    if (m->trace_n + 2 > m->trace_cap) {
-        machine_poison(m, __FILE__, __LINE__, "trace margin used up");
-        return true;
-    }
-    m->trace_n += 2;
-    trace_at(&e[0], m, p, v, exit_cyc);
-    e[0].kind = PYEMU_E_EXIT;
-    e[0].sub = (uint8_t)reason;
-    trace_at(&e[1], m, p, v, entry_cyc);
-    e[1].kind = PYEMU_E_ENTRY;
-    e[1].sub = 0;
-    return m->trace_n >= m->trace_stop;
+    e->kind = (uint8_t)(kind_sub & 0xffU);
+    e->sub = (uint8_t)(kind_sub >> 8);
 }
 
 #endif

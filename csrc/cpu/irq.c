@@ -155,7 +155,9 @@ void irq_step(struct pyemu_machine *m, struct pcpu *p)
 
 void irq_run(struct pyemu_machine *m, struct pcpu *p)
 {
+    /* a storm has no end: look at what may stop a run, as the pCPU's loop does */
     do {
         irq_step(m, p);
-    } while (p->irq_stage != ISR_NONE && p->now_cyc < p->horizon_cyc && m->stop == 0);
+    } while (p->irq_stage != ISR_NONE && p->now_cyc < p->horizon_cyc && m->stop == 0 &&
+             m->trace_n < m->trace_stop && m->interrupted == 0);
 }

@@ -234,26 +234,30 @@ static inline void trips_begin(const struct pyemu_machine *m, const struct pcpu 
 {
     if (f->flags != 0)
         return;
-    f->flags = p->flags | v->flags | (uint64_t)vgic_steady(m, p, v) << FI_VGIC;
-    if (m->paths != NULL && (f->flags & FLAG(RESCHED)) == 0)
+    uint32_t steady = vgic_steady(m, p, v);
+
+    if (steady == VGIC_UNSTEADY)
+        steady = vgic_alone(m, p, v);
+    f->flags = p->flags | v->flags | (uint64_t)steady << FI_VGIC;
+    if (m->paths != NULL && (f->flags & FLAG(RESCHED)) == 0 && m->vms[v->vm].off == 0)
         f->max_exits = m->exits_left - 1U; /* the last one leaves by itself */
 }
 
 /*
- * Runs flow ops and round trips up to the limit and the horizon; stands at the
- * first op that is something else. Returns the limit, later by the host time
- * of the trips.
+ * Runs flow ops and round trips up to the limit, which host time puts off, and
+ * the horizon. true: it stands at an op that is something else.
  */
-static uint64_t flow_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-                         const struct pyemu_op *ops, uint64_t limit_cyc)
+static bool flow_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                     const struct pyemu_op *ops, uint64_t *limit_cyc)
 {
     struct flow f = {.now_cyc = p->now_cyc,
-                     .limit_cyc = limit_cyc,
+                     .limit_cyc = *limit_cyc,
                      .horizon_cyc = p->horizon_cyc,
-                     .until_cyc = min_u64(limit_cyc, p->horizon_cyc),
+                     .until_cyc = min_u64(*limit_cyc, p->horizon_cyc),
                      .entry_cyc = v->entry_cyc,
                      .pc = v->gpc};
     const uint64_t insn_cyc = m->cost[PYEMU_P_G_INSN];
+    bool other = false;
 
     while (f.now_cyc < f.until_cyc) {
         const struct pyemu_op *op = &ops[f.pc];
@@ -262,16 +266,20 @@ static uint64_t flow_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v
             f.now_cyc += insn_cyc;
         } else if (op->op == PYEMU_OP_COMPUTE) {
             flow_compute(v, op, &f);
-        } else if (RULES[op->op].simple == 0) {
-            break;
         } else {
-            trips_begin(m, p, v, &f);
-            if (f.max_exits == 0 || !trip_take(m, p, v, &f, flow_reason(op), op->b))
+            other = RULES[op->op].simple == 0;
+            if (!other) {
+                trips_begin(m, p, v, &f);
+                other = f.max_exits == 0 ||
+                        !trip_take(m, p, v, &f, flow_reason(op), op->b);
+            }
+            if (other)
                 break;
         }
     }
     flow_end(m, p, v, &f);
-    return f.limit_cyc;
+    *limit_cyc = f.limit_cyc;
+    return other;
 }
 
 /* Maintenance conditions the guest's own EOIs can create (2.3). */
@@ -303,18 +311,16 @@ void guest_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
             trap_irq(m, p, v);
             return;
         }
-        uint64_t until = min_u64(limit_cyc, p->horizon_cyc);
+        const uint64_t until = min_u64(limit_cyc, p->horizon_cyc);
 
         if (p->now_cyc >= until || m->trace_n >= m->trace_stop)
             return;
-        last = OP_NEXT;
+        last = OP_IRQ_CHECK; /* a trip may have brought an interrupt */
         if (v->compute_cyc != 0)
             compute(p, v, until);
-        if (v->compute_cyc == 0 && RULES[ops[v->gpc].op].flow != 0) {
-            limit_cyc = flow_run(m, p, v, ops, limit_cyc);
-            until = min_u64(limit_cyc, p->horizon_cyc);
-        }
-        if (v->compute_cyc != 0 || p->now_cyc >= until || m->trace_n >= m->trace_stop)
+        if (v->compute_cyc != 0 || p->now_cyc >= until)
+            continue;
+        if (RULES[ops[v->gpc].op].flow != 0 && !flow_run(m, p, v, ops, &limit_cyc))
             continue;
         last = one_op(m, p, v, &ops[v->gpc]);
         if (last == OP_LEFT)

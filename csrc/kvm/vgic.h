@@ -44,6 +44,10 @@ void vgic_sample(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
 uint32_t vgic_steady(const struct pyemu_machine *m, const struct pcpu *p,
                      const struct vcpu *v);
 
+/* VGIC_ALONE* if interrupt 27, mapped and enabled, is all there is; else unsteady. */
+uint32_t vgic_alone(const struct pyemu_machine *m, const struct pcpu *p,
+                    const struct vcpu *v);
+
 void vgic_reset(struct pyemu_machine *m, struct vcpu *v);
 void vgic_reset_irq(struct pyemu_machine *m, struct vcpu *v, uint32_t intid);
 

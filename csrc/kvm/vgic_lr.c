@@ -236,7 +236,7 @@ uint32_t vgic_steady(const struct pyemu_machine *m, const struct pcpu *p,
         return VGIC_UNSTEADY;
     if (n == 0 && at != AP_END)
         return list_unwanted(v) ? VGIC_IDLE : VGIC_UNSTEADY;
-    if (n != v->ap_len || VGIC_STEADY + n >= VGIC_IDLE)
+    if (n != v->ap_len || n >= VGIC_IDLE - VGIC_STEADY)
         return VGIC_UNSTEADY;
     for (uint32_t i = 0; i < n; i++) {
         const struct list_register *lr = &p->lr[i];
@@ -247,4 +247,39 @@ uint32_t vgic_steady(const struct pyemu_machine *m, const struct pcpu *p,
         at = v->irq[at].next;
     }
     return VGIC_STEADY + n;
+}
+
+/* The physical side: nothing but 27 can be delivered, and its line is the timer's. */
+static bool host_alone(const struct pyemu_machine *m, const struct pcpu *p)
+{
+    const struct pyemu_config *cfg = &m->s->cfg;
+    const uint32_t ppi = bit32(INTID_VTIMER);
+    const bool line = timer_line(p, TIMER_V);
+
+    return (gic_candidates(p) & ~ppi) == 0 && (p->irq_enabled & ppi) != 0 &&
+           ((p->irq_edge | p->irq_latch) & ppi) == 0 &&
+           has_bit32(p->irq_line, INTID_VTIMER) == line &&
+           p->line_target[TIMER_V] == line && !has_bit32(p->irq_line, INTID_MAINT) &&
+           p->running_prio == PRIORITY_IDLE && p->prio[INTID_VTIMER] < p->pmr &&
+           cfg->line_assert_cyc == 0 && cfg->line_retire_cyc == 0;
+}
+
+uint32_t vgic_alone(const struct pyemu_machine *m, const struct pcpu *p,
+                    const struct vcpu *v)
+{
+    const struct vgic_irq *q = &v->irq[INTID_VTIMER];
+    const struct list_register *lr = &p->lr[0];
+    const uint32_t n = v->used_lrs;
+    const bool listed = v->ap_head == INTID_VTIMER;
+
+    if (n > 1 || n != p->n_lrs || v->ap_len != listed || (p->uie | v->uie) != 0 ||
+        !is_mapped_level(m, q) || q->enabled == 0 || q->latch != 0 ||
+        p->running != vcpu_idx(m, v) || !host_alone(m, p))
+        return VGIC_UNSTEADY;
+    if (n == 0)
+        return VGIC_ALONE;
+    if (lr->vintid != INTID_VTIMER || lr->pintid != INTID_VTIMER || lr->hw == 0 ||
+        lr->prio != q->prio || lr->source != q->active_source || lr->state == LR_BOTH)
+        return VGIC_UNSTEADY;
+    return VGIC_ALONE_LR + lr->state;
 }

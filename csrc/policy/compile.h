@@ -15,31 +15,39 @@
      FLAG(SPURIOUS) | FLAG(SYNC) | bit64(FI_IRQ_OFF) | bit64(FI_PACT_V) |           \
      bit64(FI_PACT_P))
 
-/* What a vgic step charges beside itself: each * list registers + once (2.4). */
-struct vgic_part {
-    uint8_t step;
-    uint8_t prim;
-    uint8_t each;
-    uint8_t once;
+/* Counts beside those of steps that a walk may add to. */
+enum path_dyn { DYN_LR_R, DYN_LR_W, DYN_IF_R, DYN_IF_W, DYN_POPULATE, DYN_FOLD,
+                DYN_INJECT, DYN_SAMPLE, DYN_SAMPLE_CLEAR, N_DYN };
+
+static const uint8_t DYN_PRIM[N_DYN] = {
+    PYEMU_P_LR_R,     PYEMU_P_LR_W, PYEMU_P_VGIC_IF_R,   PYEMU_P_VGIC_IF_W,
+    PYEMU_P_POPULATE, PYEMU_P_FOLD, PYEMU_P_VGIC_INJECT, PYEMU_P_EVAL_V_HW,
+    PYEMU_P_ACTIVE_CLEAR_V};
+
+/* A trace record of a walk; cval sources are values at the walk's start. */
+enum record_arg { ARG_CONST = 0, ARG_HW_V, ARG_MEM_V, ARG_HW_P, ARG_MEM_P };
+
+struct path_record {
+    uint32_t offset_cyc;
+    uint16_t kind_sub;
+    uint16_t arg;
+    uint8_t source;
+    uint8_t after;  /* handling comes before it, with its extra time */
 };
 
-enum { VGIC_PARTS = 8 };
-
-static const struct vgic_part VGIC_PART[VGIC_PARTS] = {
-    {PYEMU_P_VGIC_SAVE, PYEMU_P_LR_R, 1, 0},
-    {PYEMU_P_VGIC_SAVE, PYEMU_P_LR_W, 1, 0},
-    {PYEMU_P_VGIC_SAVE, PYEMU_P_VGIC_IF_R, 0, 2},
-    {PYEMU_P_VGIC_SAVE, PYEMU_P_VGIC_IF_W, 0, 1},
-    {PYEMU_P_VGIC_SYNC, PYEMU_P_FOLD, 1, 0},
-    {PYEMU_P_VGIC_FLUSH, PYEMU_P_POPULATE, 1, 0},
-    {PYEMU_P_VGIC_RESTORE, PYEMU_P_LR_W, 1, 0},
-    {PYEMU_P_VGIC_RESTORE, PYEMU_P_VGIC_IF_W, 0, 2},
+/* Where a walk leaves interrupt 27 in the vgic: lists, facts, list registers. */
+struct vgic_moves {
+    uint8_t touched;
+    uint8_t used;        /* v->used_lrs */
+    uint8_t image;       /* v->lr[0].state */
+    uint8_t n_lrs;       /* p->n_lrs */
+    uint8_t state;       /* p->lr[0].state */
+    uint8_t listed;      /* on the ap_list */
+    uint8_t active;
+    uint8_t line;
+    uint8_t pact;        /* SET_ONE, SET_ZERO: physically active */
+    uint8_t acked;       /* an interrupt was taken and finished */
 };
-
-static inline uint64_t vgic_part_n(const struct vgic_part *part, uint32_t n_lrs)
-{
-    return (uint64_t)part->each * n_lrs + part->once;
-}
 
 enum { FROM_HW = 0, FROM_MEM = 1, FROM_ZERO = 2 };
 enum { KEEP = 0, SET_GUEST = 1, SET_ZERO = 2, SET_ONE = 3 };
@@ -63,8 +71,7 @@ struct variant {
     uint32_t cost;
     uint32_t switch_cyc;
     uint16_t end_pc;
-    uint16_t moves_id; /* equal for equal register moves; 0: none */
-    uint8_t repeats;   /* the moves done twice are the moves done once */
+    uint16_t moves_id; /* equal for equal moves; 0: none */
     uint8_t full;      /* from the first exit step into the guest */
     uint8_t enters;    /* ends in the guest */
     uint8_t effect;    /* the step at end_pc runs next, its guard holds */
@@ -72,8 +79,8 @@ struct variant {
     uint8_t end_hook;
     uint8_t reason;
     uint8_t stat;      /* counter that handling adds to */
-    uint8_t n_lrs;     /* list registers its vgic steps carry */
     uint8_t vgic;      /* vgic steps done; into the guest with 0 or 4 */
+    uint8_t n_records;
     uint16_t n_steps;  /* 0: no walk from here */
     uint64_t n_extra;  /* of count, with handling time of their own */
     uint32_t next;
@@ -84,10 +91,18 @@ struct variant {
     uint8_t irq_saved;
     uint8_t line[N_TIMERS]; /* where the walk leaves an output line it moved */
     uint8_t raises;         /* the virtual timer's line rose in between */
+    uint8_t n_irqs;         /* host interrupts 27 */
+    uint8_t n_injects;
+    uint8_t injected;       /* 27 became pending: 1 before handling, 2 after */
+    uint32_t injected_cyc;  /* when, from the walk's start */
+    uint32_t first_record;
+    uint8_t dyn[N_DYN];
+    struct vgic_moves gic;
     struct reg_moves moves[N_TIMERS];
 };
 
-enum { MAX_VARIANTS = 4096, STEP_POOL = 131072, NO_VARIANT = 0 };
+enum { MAX_VARIANTS = 4096, STEP_POOL = 131072, RECORD_POOL = 16384,
+       NO_VARIANT = 0, MOVES_ONCE = 0xffff /* not to be left out when repeated */ };
 
 struct path_cache {
     _Alignas(64) struct variant variants[MAX_VARIANTS]; /* 0 matches nothing */
@@ -95,7 +110,9 @@ struct path_cache {
     uint32_t n_variants;
     uint32_t trip[PYEMU_X_COUNT]; /* latest round trip of each reason */
     uint32_t n_pool;
+    uint32_t n_records;
     uint16_t pool[STEP_POOL];
+    struct path_record records[RECORD_POOL];
 };
 
 /* New variant for these flags; NULL when the cache is full. */

@@ -10,6 +10,7 @@
 
 #include "account/account.h"
 #include "hw/timer.h"
+#include "kvm/vgic.h"
 #include "policy/compile.h"
 #include "policy/steps.h"
 #include "policy/trip.h"
@@ -40,40 +41,31 @@ void paths_clear(struct pyemu_machine *m)
     memset(c->head, 0, sizeof c->head);
     memset(c->trip, 0, sizeof c->trip);
     c->n_pool = 0;
+    c->n_records = 0;
     c->n_variants = 1;
     c->variants[NO_VARIANT].mask = 0;
     c->variants[NO_VARIANT].want = 1;
-}
-
-/* The parts of n vgic steps, for a variant that carries them. */
-static void fold_vgic(struct pyemu_machine *m, const struct variant *x, uint32_t prim,
-                      uint64_t n)
-{
-    for (uint32_t i = 0; i < VGIC_PARTS; i++)
-        if (VGIC_PART[i].step == prim)
-            m->s->dyn_count[VGIC_PART[i].prim] +=
-                n * vgic_part_n(&VGIC_PART[i], x->n_lrs);
 }
 
 /* Counts go by table content: what a variant stands for, not when it was found. */
 static void fold_one(struct pyemu_machine *m, struct variant *x)
 {
     const struct path_cache *c = m->paths;
+    struct machine_state *s = m->s;
     const uint64_t n = x->count;
 
-    for (uint32_t k = 0; k < x->n_steps; k++) {
-        const uint32_t step = c->pool[x->first_step + k];
-
-        m->s->step_count[step] += n;
-        if (x->vgic != 0)
-            fold_vgic(m, x, m->policy.steps[step].prim, n);
-    }
+    for (uint32_t k = 0; k < x->n_steps; k++)
+        s->step_count[c->pool[x->first_step + k]] += n;
+    for (uint32_t i = 0; i < N_DYN; i++)
+        s->dyn_count[DYN_PRIM[i]] += n * x->dyn[i];
+    s->counters[PYEMU_C_HOST_VTIMER_IRQ] += n * x->n_irqs;
+    s->counters[PYEMU_C_VGIC_INJECT] += n * x->n_injects;
     if (x->handle_prim != 0)
-        m->s->dyn_count[x->handle_prim] += n;
+        s->dyn_count[x->handle_prim] += n;
     if (x->stat != 0)
-        m->s->counters[x->stat] += n;
+        s->counters[x->stat] += n;
     if (x->enters != 0)
-        m->s->counters[PYEMU_C_GUEST_ENTRIES] += n;
+        s->counters[PYEMU_C_GUEST_ENTRIES] += n;
     if (x->full != 0 && n > x->n_extra)
         account_handling(m, x->reason, x->cost, n - x->n_extra);
     x->count = 0;
@@ -162,9 +154,71 @@ static void move_line(struct pcpu *p, const struct variant *x, uint32_t t)
     put_bit32(&p->irq_line, timer_intid(t), x->line[t] == SET_ONE);
 }
 
-void trip_moves(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-                const struct variant *x)
+/* Interrupt 27 in the vgic and the GIC as the walk left it (walk_vgic.c). */
+static void move_gic(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                     const struct vgic_moves *g)
 {
+    struct vgic_irq *q = &v->irq[INTID_VTIMER];
+    const struct list_register lr = {.vintid = INTID_VTIMER, .pintid = INTID_VTIMER,
+                                     .hw = 1, .prio = q->prio,
+                                     .source = q->active_source};
+
+    q->active = g->active;
+    q->line = g->line;
+    q->queued = g->listed;
+    q->on = g->listed != 0 ? vcpu_idx(m, v) : PYEMU_NONE;
+    v->ap_head = g->listed != 0 ? (uint32_t)INTID_VTIMER : (uint32_t)AP_END;
+    v->ap_len = g->listed;
+    v->used_lrs = g->used;
+    p->n_lrs = g->n_lrs;
+    p->lr[0].state = g->state;
+    if (g->used == 0)
+        return;
+    v->lr[0] = lr;
+    v->lr[0].state = g->image;
+    if (g->n_lrs == 0)
+        return;
+    p->lr[0] = lr;
+    p->lr[0].state = g->state;
+}
+
+/* Trace records of a walk; deadlines are read before registers move. */
+static void write_records(struct pyemu_machine *m, struct pcpu *p,
+                          const struct vcpu *v, const struct variant *x,
+                          uint64_t start_cyc)
+{
+    const struct path_record *r = &m->paths->records[x->first_record];
+    const uint64_t end_cyc = p->now_cyc;
+    const uint64_t extra = end_cyc - start_cyc - x->cost;
+    const uint64_t from[] = {0, p->hw[TIMER_V].cval_ticks, v->mem[TIMER_V].cval_ticks,
+                             p->hw[TIMER_P].cval_ticks, v->mem[TIMER_P].cval_ticks};
+
+    for (uint32_t i = 0; i < x->n_records; i++) {
+        p->now_cyc = start_cyc + r[i].offset_cyc + (r[i].after != 0 ? extra : 0);
+        trace_put(m, p, vcpu_idx(m, v), r[i].kind_sub, from[r[i].source] + r[i].arg);
+    }
+    p->now_cyc = end_cyc;
+}
+
+static void move_interrupts(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                            const struct variant *x, uint64_t start_cyc)
+{
+    if (x->gic.touched != 0)
+        move_gic(m, p, v, &x->gic);
+    if (x->gic.pact != KEEP)
+        put_bit32(&p->irq_active, INTID_VTIMER, x->gic.pact == SET_ONE);
+    if (x->gic.acked != 0)
+        p->acked = INTID_SPURIOUS;
+    if (x->injected != 0)
+        v->injected_cyc = start_cyc + x->injected_cyc +
+                          (x->injected == 2 ? p->now_cyc - start_cyc - x->cost : 0);
+}
+
+void trip_moves(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                const struct variant *x, uint64_t start_cyc)
+{
+    if (x->n_records != 0)
+        write_records(m, p, v, x, start_cyc);
     move_registers(p, v, x);
     move_line(p, x, TIMER_V);
     move_line(p, x, TIMER_P);
@@ -182,6 +236,8 @@ void trip_moves(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
         p->running = PYEMU_NONE;
     if (x->irq_saved != KEEP)
         p->irq_saved = x->irq_saved == SET_ONE;
+    if (x->moves_id == MOVES_ONCE)
+        move_interrupts(m, p, v, x, start_cyc);
 }
 
 /* Handling that took the same time n times is counted by the variant. */
@@ -226,6 +282,7 @@ static void handled(struct pyemu_machine *m, struct vcpu *v, struct variant *x)
 static inline bool apply(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                          struct variant *x, uint64_t flags)
 {
+    const uint64_t start_cyc = p->now_cyc;
     const uint64_t total = x->cost + (x->handle_prim != 0 ? v->extra_cyc : 0);
     const uint64_t new_flags = (flags & ~x->clear) | x->set;
 
@@ -235,9 +292,9 @@ static inline bool apply(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v
     p->now_cyc += total;
     v->switch_cyc += x->switch_cyc;
     p->flags = new_flags & PCPU_FLAGS;
-    v->flags = new_flags & ~PCPU_FLAGS;
+    v->flags = new_flags & ~(PCPU_FLAGS | UINT64_C(15) << FI_VGIC);
     if (x->moves_id != 0)
-        trip_moves(m, p, v, x);
+        trip_moves(m, p, v, x, start_cyc);
     if (x->handle_prim != 0)
         handled(m, v, x);
     return true;
@@ -250,13 +307,26 @@ static inline bool disturbed(uint64_t flags)
            (flags & (FLAG(PIRQ) | bit64(FI_IRQ_OFF))) == FLAG(PIRQ);
 }
 
+/* Flags to look a walk up with; at an exit, also what it finds in the vgic. */
+static inline uint64_t key_flags(const struct pyemu_machine *m, const struct pcpu *p,
+                                 const struct vcpu *v, uint32_t pc)
+{
+    const uint64_t flags = flags_of(p, v);
+
+    if (pc != m->policy.hook_start[PYEMU_H_EXIT])
+        return flags;
+    return flags | (uint64_t)vgic_alone(m, p, v) << FI_VGIC;
+}
+
 bool paths_walk(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t *pc,
                 uint32_t end)
 {
     bool moved = false;
 
+    if (m->vms[v->vm].off != 0) /* SYSTEM_OFF is noticed at the run loop's top */
+        return false;
     while (*pc < end && m->stop == 0) {
-        const uint64_t flags = flags_of(p, v);
+        const uint64_t flags = key_flags(m, p, v, *pc);
         struct variant *x = disturbed(flags) ? NULL : find(m, *pc, flags);
 
         if (x == NULL || (x->n_steps == 0 && x->effect == 0 && x->end_pc == *pc) ||

@@ -17,6 +17,7 @@ struct flow {
     uint64_t horizon_cyc;
     uint64_t flags;       /* those of pCPU and vCPU, and FI_VGIC */
     uint64_t entry_cyc;
+    uint64_t exit_cyc;
     uint64_t guest_cyc;
     uint64_t switch_cyc;
     uint64_t n_insns;
@@ -63,8 +64,19 @@ struct variant *trip_find(struct pyemu_machine *m, uint32_t reason, uint64_t fla
 
 /* What few trips need: register moves, handling time of their own. */
 void trip_moves(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-                const struct variant *x);
+                const struct variant *x, uint64_t start_cyc);
 void trip_extra(struct pyemu_machine *m, struct variant *x, uint64_t extra);
+
+/* Moves that stand are not repeated; others may have changed the guest's view. */
+static inline void trip_rest(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                             struct flow *f, const struct variant *x)
+{
+    p->now_cyc = f->now_cyc;
+    trip_moves(m, p, v, x, f->exit_cyc);
+    f->moves_id = x->moves_id;
+    f->horizon_cyc = p->horizon_cyc;
+    f->until_cyc = x->moves_id == MOVES_ONCE ? 0 : min_u64(f->limit_cyc, f->horizon_cyc);
+}
 
 /*
  * One trip for `reason` with `extra` cycles of handling, after an instruction
@@ -98,21 +110,23 @@ static inline bool trip_take(struct pyemu_machine *m, struct pcpu *p, struct vcp
     f->flags = (flags & ~x->clear) | x->set;
     f->now_cyc = exit_cyc + host_cyc;
     f->entry_cyc = f->now_cyc;
-    if (x->moves_id != 0 && x->moves_id != f->moves_id) {
-        p->now_cyc = f->now_cyc;
-        trip_moves(m, p, v, x);
-        f->moves_id = x->repeats != 0 ? x->moves_id : 0;
-        f->horizon_cyc = p->horizon_cyc;
-        f->until_cyc = min_u64(f->limit_cyc, f->horizon_cyc);
-    }
+    f->exit_cyc = exit_cyc;
+    if (m->trace_cap != 0)
+        trace_trip(m, p, v, KIND(PYEMU_E_EXIT, reason), exit_cyc);
+    if (x->moves_id != 0 && x->moves_id != f->moves_id)
+        trip_rest(m, p, v, f, x);
     if (extra != 0)
         trip_extra(m, x, extra);
     if (f->limit_cyc != PYEMU_NEVER) { /* counts guest cycles only */
         f->limit_cyc = add_sat(f->limit_cyc, host_cyc);
-        f->until_cyc = min_u64(f->limit_cyc, f->horizon_cyc);
+        if (f->until_cyc != 0)
+            f->until_cyc = min_u64(f->limit_cyc, f->horizon_cyc);
     }
-    if (m->trace_cap != 0 && trace_trip(m, p, v, reason, exit_cyc, f->now_cyc))
-        f->until_cyc = 0; /* the buffer must be drained */
+    if (m->trace_cap != 0) {
+        trace_trip(m, p, v, PYEMU_E_ENTRY, f->now_cyc);
+        if (m->trace_n >= m->trace_stop)
+            f->until_cyc = 0; /* the buffer must be drained */
+    }
     return true;
 }
 

@@ -27,11 +27,13 @@ enum {
     FI_REASON = 56       /* 4 bits: reason + 1 of an exit that can be fused */
 };
 
-/* Do save, fold, flush and restore together leave everything as it is? */
+/* What a walk may know about list registers before it starts. */
 enum vgic_steady {
     VGIC_UNSTEADY = 0,
-    VGIC_STEADY = 1, /* + list registers in use, all exactly active */
-    VGIC_IDLE = 15   /* but for the fold: entries on the list that nobody wants */
+    VGIC_STEADY = 1,  /* + n in use: save, fold, flush and restore change nothing */
+    VGIC_IDLE = 10,   /* the same but for the fold: entries that nobody wants */
+    VGIC_ALONE = 11,  /* 27 is all there is: no list register in use */
+    VGIC_ALONE_LR = 12 /* the same, + state of its list register */
 };
 
 #define FLAG(name) bit64(PYEMU_F_##name)
