@@ -22,7 +22,8 @@ void walk_charge(struct walk *w, enum path_dyn what, uint32_t n, bool is_switch)
         w->switch_cyc += cyc;
 }
 
-bool walk_record(struct walk *w, uint32_t kind_sub, enum record_arg source, uint32_t arg)
+bool walk_record(struct walk *w, uint32_t kind_sub, enum record_arg source,
+                 uint32_t arg)
 {
     if (w->m->trace_cap == 0)
         return true;

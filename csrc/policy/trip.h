@@ -75,7 +75,9 @@ static inline void trip_rest(struct pyemu_machine *m, struct pcpu *p, struct vcp
     trip_moves(m, p, v, x, f->exit_cyc);
     f->moves_id = x->moves_id;
     f->horizon_cyc = p->horizon_cyc;
-    f->until_cyc = x->moves_id == MOVES_ONCE ? 0 : min_u64(f->limit_cyc, f->horizon_cyc);
+    f->until_cyc = min_u64(f->limit_cyc, f->horizon_cyc);
+    if (x->moves_id == MOVES_ONCE)
+        f->until_cyc = 0; /* the guest's loop looks afresh */
 }
 
 /*

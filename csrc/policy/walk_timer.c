@@ -87,6 +87,22 @@ bool walk_reg(struct walk *w, uint32_t prim, uint32_t t)
     return walk_line(w, t, was);
 }
 
+static bool both(struct walk *w, uint32_t a, uint32_t b)
+{
+    return walk_get(w, a) && walk_get(w, b);
+}
+
+static bool either(struct walk *w, uint32_t a, uint32_t b)
+{
+    return walk_get(w, a) || walk_get(w, b);
+}
+
+static bool act(struct walk *w, bool value)
+{
+    walk_put(w, PYEMU_F_ACT, value);
+    return true;
+}
+
 static void walk_eval(struct walk *w, bool fire, uint32_t level)
 {
     walk_put(w, PYEMU_F_FIRE, fire);
@@ -110,7 +126,7 @@ bool walk_level(struct walk *w, uint32_t prim)
 {
     switch (prim) {
     case PYEMU_P_EVAL_V:
-        walk_eval(w, walk_get(w, PYEMU_F_CAN_V) && walk_get(w, PYEMU_F_DUE_V), PYEMU_F_LEVEL_V);
+        walk_eval(w, both(w, PYEMU_F_CAN_V, PYEMU_F_DUE_V), PYEMU_F_LEVEL_V);
         return true;
     case PYEMU_P_EVAL_V_HW:
         walk_eval(w, walk_line_high(w, TIMER_V), PYEMU_F_LEVEL_V);
@@ -119,7 +135,7 @@ bool walk_level(struct walk *w, uint32_t prim)
         walk_eval(w, walk_get(w, PYEMU_F_HCAN_V), PYEMU_F_LEVEL_V);
         return true;
     case PYEMU_P_EVAL_P:
-        walk_eval(w, walk_get(w, PYEMU_F_CAN_P) && walk_get(w, PYEMU_F_DUE_P), PYEMU_F_LEVEL_P);
+        walk_eval(w, both(w, PYEMU_F_CAN_P, PYEMU_F_DUE_P), PYEMU_F_LEVEL_P);
         return true;
     case PYEMU_P_EVAL_P_HW:
         walk_eval(w, walk_line_high(w, TIMER_P), PYEMU_F_LEVEL_P);
@@ -131,13 +147,11 @@ bool walk_level(struct walk *w, uint32_t prim)
     case PYEMU_P_LEVEL_P_SET: return set_level(w, TIMER_P, true);
     case PYEMU_P_LEVEL_P_CLEAR: return set_level(w, TIMER_P, false);
     case PYEMU_P_ACT_EITHER:
-        walk_put(w, PYEMU_F_ACT, walk_get(w, PYEMU_F_LEVEL_V) || walk_get(w, PYEMU_F_VACT_V));
-        return true;
-    case PYEMU_P_ACT_VACT: walk_put(w, PYEMU_F_ACT, walk_get(w, PYEMU_F_VACT_V)); return true;
-    case PYEMU_P_ACT_LEVEL: walk_put(w, PYEMU_F_ACT, walk_get(w, PYEMU_F_LEVEL_V)); return true;
+        return act(w, either(w, PYEMU_F_LEVEL_V, PYEMU_F_VACT_V));
+    case PYEMU_P_ACT_VACT: return act(w, walk_get(w, PYEMU_F_VACT_V));
+    case PYEMU_P_ACT_LEVEL: return act(w, walk_get(w, PYEMU_F_LEVEL_V));
     case PYEMU_P_ACT_EITHER_P:
-        walk_put(w, PYEMU_F_ACT, walk_get(w, PYEMU_F_LEVEL_P) || walk_get(w, PYEMU_F_VACT_P));
-        return true;
+        return act(w, either(w, PYEMU_F_LEVEL_P, PYEMU_F_VACT_P));
     default: return false;
     }
 }

@@ -222,8 +222,9 @@ static bool walk_ack(struct walk *w)
         w->acked = true;
         walk_deliver(w);
     }
-    return walk_record(w, KIND(PYEMU_E_IRQ, (hit ? INTID_VTIMER : INTID_SPURIOUS) & 0xff),
-                       ARG_CONST, hit ? INTID_VTIMER : INTID_SPURIOUS);
+    const uint32_t intid = hit ? INTID_VTIMER : INTID_SPURIOUS;
+
+    return walk_record(w, KIND(PYEMU_E_IRQ, intid & 0xffU), ARG_CONST, intid);
 }
 
 /* EOIR drops the priority, DIR (or EOIR with EOImode 0) deactivates (2.1). */
