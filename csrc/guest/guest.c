@@ -17,6 +17,9 @@
 #include "run/trap.h"
 #include "state/reset.h"
 
+/* Then one exit goes step by step, so that an interrupted run ends (Ctrl-C). */
+enum { MAX_TRIPS = 1 << 20 };
+
 enum op_result { OP_NEXT = 0, OP_LEFT, OP_IRQ_CHECK };
 
 /* Vector to the handler if a virtual interrupt may be taken now. */
@@ -221,11 +224,14 @@ static inline void flow_compute(struct vcpu *v, const struct pyemu_op *op,
 }
 
 /* IABT where a fault op says so; every other reason stands in the table. */
-static inline uint32_t flow_reason(const struct pyemu_op *op)
+static inline struct trip flow_trip(const struct pyemu_op *op)
 {
-    return op->op == PYEMU_OP_FAULT && (op->flags & 1U) != 0
-               ? (uint32_t)PYEMU_X_IABT_LOW
-               : RULES[op->op].reason;
+    const bool iabt = op->op == PYEMU_OP_FAULT && (op->flags & 1U) != 0;
+
+    return (struct trip){.reason = iabt ? (uint32_t)PYEMU_X_IABT_LOW
+                                        : RULES[op->op].reason,
+                         .n_insns = 1,
+                         .extra = op->b};
 }
 
 /* What only round trips need, worked out at the first one. */
@@ -240,7 +246,7 @@ static inline void trips_begin(const struct pyemu_machine *m, const struct pcpu 
         steady = vgic_alone(m, p, v);
     f->flags = p->flags | v->flags | (uint64_t)steady << FI_VGIC;
     if (m->paths != NULL && (f->flags & FLAG(RESCHED)) == 0 && m->vms[v->vm].off == 0)
-        f->max_exits = m->exits_left - 1U; /* the last one leaves by itself */
+        f->max_exits = min_u64(m->exits_left - 1U, MAX_TRIPS);
 }
 
 /*
@@ -270,8 +276,7 @@ static bool flow_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
             other = RULES[op->op].simple == 0;
             if (!other) {
                 trips_begin(m, p, v, &f);
-                other = f.max_exits == 0 ||
-                        !trip_take(m, p, v, &f, flow_reason(op), op->b);
+                other = f.max_exits == 0 || !trip_take(m, p, v, &f, flow_trip(op));
             }
             if (other)
                 break;
@@ -308,8 +313,18 @@ void guest_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
         if (last == OP_IRQ_CHECK && p->n_lrs != 0)
             interrupts(m, p, v);
         if ((p->flags & FLAG(PIRQ)) != 0) {
-            trap_irq(m, p, v);
-            return;
+            const uint64_t host_cyc = trap_irq_trip(m, p, v);
+
+            if (host_cyc == 0) {
+                trap_irq(m, p, v);
+                return;
+            }
+            if (limit_cyc != PYEMU_NEVER)
+                limit_cyc = add_sat(limit_cyc, host_cyc);
+            last = OP_IRQ_CHECK;
+            if (m->trace_n >= m->trace_stop)
+                return;
+            continue;
         }
         const uint64_t until = min_u64(limit_cyc, p->horizon_cyc);
 

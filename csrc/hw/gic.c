@@ -2,7 +2,7 @@
 #include "hw/gic.h"
 
 /* Lowest priority value wins, then the lowest INTID (2.1). */
-static uint32_t gic_winner(const struct pcpu *p)
+static inline uint32_t gic_winner(const struct pcpu *p)
 {
     uint32_t left = gic_candidates(p);
     uint32_t best = INTID_SPURIOUS;
@@ -24,12 +24,16 @@ static uint32_t gic_winner(const struct pcpu *p)
 
 void gic_update(struct pcpu *p)
 {
-    const uint64_t any = gic_winner(p) != INTID_SPURIOUS;
-    const uint64_t active = (uint64_t)p->irq_active;
+    const uint64_t own = FLAG(PIRQ) | bit64(FI_PACT_V) | bit64(FI_PACT_P);
+    uint64_t now = 0;
 
-    p->flags = (p->flags & ~(FLAG(PIRQ) | bit64(FI_PACT_V) | bit64(FI_PACT_P))) |
-               any << PYEMU_F_PIRQ | (active >> INTID_VTIMER & 1U) << FI_PACT_V |
-               (active >> INTID_PTIMER & 1U) << FI_PACT_P;
+    if (gic_candidates(p) != 0 && gic_winner(p) != INTID_SPURIOUS)
+        now = FLAG(PIRQ);
+    if (has_bit32(p->irq_active, INTID_VTIMER))
+        now |= bit64(FI_PACT_V);
+    if (has_bit32(p->irq_active, INTID_PTIMER))
+        now |= bit64(FI_PACT_P);
+    p->flags = (p->flags & ~own) | now;
 }
 
 /* Linux's set-up: SGIs are edge, timers level, one priority for all (2.1). */

@@ -22,7 +22,8 @@ uint64_t timer_expiry(const struct clock *c, uint64_t cval_ticks,
     return clock_cyc_at(c, add_sat(pct, cval_ticks - vct));
 }
 
-static void line_change(struct pcpu *p, uint32_t t, bool level, uint64_t delay_cyc)
+static inline void line_change(struct pcpu *p, uint32_t t, bool level,
+                               uint64_t delay_cyc)
 {
     p->line_target[t] = level;
     if (delay_cyc == 0) {
@@ -46,7 +47,8 @@ void timer_count_expiry(struct pyemu_machine *m, const struct pcpu *p)
 }
 
 /* The output line changed, or its change is still under way. */
-static void line_moved(struct pyemu_machine *m, struct pcpu *p, uint32_t t, bool was)
+static inline void line_moved(struct pyemu_machine *m, struct pcpu *p, uint32_t t,
+                              bool was)
 {
     const bool level = timer_line(p, t);
 
@@ -66,7 +68,7 @@ static void line_moved(struct pyemu_machine *m, struct pcpu *p, uint32_t t, bool
     p->horizon_cyc = min_u64(p->horizon_cyc, p->line_due_cyc[t]);
 }
 
-void timer_recalc(struct pyemu_machine *m, struct pcpu *p, uint32_t t)
+static inline void recalc(struct pyemu_machine *m, struct pcpu *p, uint32_t t)
 {
     const struct timer_regs *r = &p->hw[t];
     const bool was = timer_line(p, t);
@@ -79,6 +81,15 @@ void timer_recalc(struct pyemu_machine *m, struct pcpu *p, uint32_t t)
         line_moved(m, p, t, was);
     if (due == 0)
         p->horizon_cyc = min_u64(p->horizon_cyc, r->expiry_cyc);
+}
+
+/* Each timer's bits are constants of its own copy. */
+void timer_recalc(struct pyemu_machine *m, struct pcpu *p, uint32_t t)
+{
+    if (t == TIMER_V)
+        recalc(m, p, TIMER_V);
+    else
+        recalc(m, p, TIMER_P);
 }
 
 void timer_line_events(struct pcpu *p)

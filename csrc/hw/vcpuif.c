@@ -17,19 +17,16 @@ static uint32_t running_group(const struct vcpu *v)
 
 int vcpuif_hppvi(const struct pcpu *p, const struct vcpu *v)
 {
+    uint32_t best_prio = v->pmr;
     int best = -1;
 
     for (uint32_t i = 0; i < p->n_lrs; i++) {
-        const struct list_register *lr = &p->lr[i];
-
-        if (lr->state != LR_PENDING)
+        if (p->lr[i].state != LR_PENDING || p->lr[i].prio >= best_prio)
             continue;
-        if (best < 0 || lr->prio < p->lr[best].prio)
-            best = (int)i;
+        best = (int)i;
+        best_prio = p->lr[i].prio;
     }
-    if (best < 0 || p->lr[best].prio >= v->pmr)
-        return -1;
-    return group_of(p->lr[best].prio) < running_group(v) ? best : -1;
+    return best >= 0 && best_prio >> 3 < running_group(v) ? best : -1;
 }
 
 /* Keeps the flag that the timer interrupt is virtually active in step. */

@@ -154,14 +154,23 @@ static void move_line(struct pcpu *p, const struct variant *x, uint32_t t)
     put_bit32(&p->irq_line, timer_intid(t), x->line[t] == SET_ONE);
 }
 
+/* Field by field: a copy of the whole would wait for the fields' stores. */
+static inline void fill_lr(struct list_register *lr, const struct vgic_irq *q,
+                           uint8_t state)
+{
+    lr->vintid = INTID_VTIMER;
+    lr->pintid = INTID_VTIMER;
+    lr->state = state;
+    lr->hw = 1;
+    lr->prio = q->prio;
+    lr->source = q->active_source;
+}
+
 /* Interrupt 27 in the vgic and the GIC as the walk left it (walk_vgic.c). */
 static void move_gic(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                      const struct vgic_moves *g)
 {
     struct vgic_irq *q = &v->irq[INTID_VTIMER];
-    const struct list_register lr = {.vintid = INTID_VTIMER, .pintid = INTID_VTIMER,
-                                     .hw = 1, .prio = q->prio,
-                                     .source = q->active_source};
 
     q->active = g->active;
     q->line = g->line;
@@ -172,14 +181,10 @@ static void move_gic(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     v->used_lrs = g->used;
     p->n_lrs = g->n_lrs;
     p->lr[0].state = g->state;
-    if (g->used == 0)
-        return;
-    v->lr[0] = lr;
-    v->lr[0].state = g->image;
-    if (g->n_lrs == 0)
-        return;
-    p->lr[0] = lr;
-    p->lr[0].state = g->state;
+    if (g->used != 0)
+        fill_lr(&v->lr[0], q, g->image);
+    if (g->n_lrs != 0)
+        fill_lr(&p->lr[0], q, g->state);
 }
 
 /* Trace records of a walk; deadlines are read before registers move. */

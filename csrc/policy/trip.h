@@ -22,7 +22,7 @@ struct flow {
     uint64_t switch_cyc;
     uint64_t n_insns;
     uint64_t n_exits;
-    uint64_t max_exits;   /* one fewer than the run may still take */
+    uint64_t max_exits;   /* fewer than the run may still take: the last one leaves */
     uint32_t pc;
     uint32_t moves_id;    /* register moves that stand as this variant left them */
 };
@@ -80,16 +80,22 @@ static inline void trip_rest(struct pyemu_machine *m, struct pcpu *p, struct vcp
         f->until_cyc = 0; /* the guest's loop looks afresh */
 }
 
-/*
- * One trip for `reason` with `extra` cycles of handling, after an instruction
- * of insn_cyc; false: nothing was done.
- */
+/* Why the guest leaves: an instruction that traps, or none, an interrupt. */
+struct trip {
+    uint32_t reason;
+    uint32_t n_insns;
+    uint64_t extra; /* cycles of handling that the guest's program adds */
+};
+
+/* One trip; false: nothing was done. */
 static inline bool trip_take(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-                             struct flow *f, uint32_t reason, uint64_t extra)
+                             struct flow *f, struct trip t)
 {
+    const uint32_t reason = t.reason;
+    const uint64_t extra = t.extra;
     struct variant *x = &m->paths->variants[m->paths->trip[reason]];
     const uint64_t flags = f->flags | bit64(FI_IRQ_OFF) | reason_bits(reason);
-    const uint64_t exit_cyc = f->now_cyc + m->cost[PYEMU_P_G_INSN];
+    const uint64_t exit_cyc = f->now_cyc + t.n_insns * m->cost[PYEMU_P_G_INSN];
 
     if ((flags & x->mask) != x->want) {
         x = trip_find(m, reason, flags);
@@ -105,8 +111,8 @@ static inline bool trip_take(struct pyemu_machine *m, struct pcpu *p, struct vcp
     x->count++;
     account_exit(m, v, reason, ran);
     f->n_exits++;
-    f->n_insns++;
-    f->pc++;
+    f->n_insns += t.n_insns;
+    f->pc += t.n_insns;
     f->guest_cyc += ran;
     f->switch_cyc += x->switch_cyc;
     f->flags = (flags & ~x->clear) | x->set;

@@ -3,6 +3,7 @@
 
 #include "account/account.h"
 #include "hw/gic.h"
+#include "kvm/vgic.h"
 #include "run/rules.h"
 #include "run/run.h"
 #include "policy/trip.h"
@@ -68,4 +69,25 @@ void trap_irq(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
     v->extra_cyc = 0;
     leave(m, p, v, reason);
     v->flags |= reason_bits(reason);
+}
+
+uint64_t trap_irq_trip(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    if (m->paths == NULL || m->exits_left <= 1 || m->vms[v->vm].off != 0 ||
+        has_bit64(p->flags, PYEMU_F_RESCHED))
+        return 0;
+    const uint32_t reason = irq_exit_reason(p);
+    struct flow f = {.now_cyc = p->now_cyc,
+                     .limit_cyc = PYEMU_NEVER,
+                     .horizon_cyc = p->horizon_cyc,
+                     .flags = p->flags | v->flags |
+                              (uint64_t)vgic_alone(m, p, v) << FI_VGIC,
+                     .entry_cyc = v->entry_cyc,
+                     .max_exits = 1,
+                     .pc = v->gpc};
+
+    if (!trip_take(m, p, v, &f, (struct trip){.reason = reason}))
+        return 0;
+    flow_end(m, p, v, &f);
+    return f.now_cyc - f.exit_cyc;
 }

@@ -14,4 +14,7 @@ void trap_take(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
 /* The same for a deliverable physical interrupt. */
 void trap_irq(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
 
+/* The same as one round trip; the host's cycles it took, 0: nothing was done. */
+uint64_t trap_irq_trip(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
+
 #endif
