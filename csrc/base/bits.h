@@ -8,6 +8,13 @@
 #define PYEMU_NONE UINT32_MAX
 #define PYEMU_NEVER UINT64_MAX
 
+/* Keeps a rare callee's registers out of its caller's prologue. */
+#ifdef __GNUC__
+#define NOINLINE __attribute__((noinline))
+#else
+#define NOINLINE
+#endif
+
 static inline uint64_t bit64(uint32_t n)
 {
     return UINT64_C(1) << n;

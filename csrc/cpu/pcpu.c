@@ -102,7 +102,7 @@ static void vcpu_step(struct pyemu_machine *m, struct pcpu *p)
     struct vcpu *v = &m->vcpus[p->cur];
 
     if (v->stage != STAGE_GUEST) {
-        run_step(m, p, v);
+        run_thread(m, p, v);
         return;
     }
     guest_run(m, p, v, guest_limit(m, v));

@@ -55,7 +55,7 @@ static enum family family_of(uint32_t prim)
     }
 }
 
-static void isr_prim(struct pyemu_machine *m, struct pcpu *p, uint32_t prim)
+static NOINLINE void isr_prim(struct pyemu_machine *m, struct pcpu *p, uint32_t prim)
 {
     switch (prim) {
     case PYEMU_P_IAR_R:
@@ -75,7 +75,7 @@ static void isr_prim(struct pyemu_machine *m, struct pcpu *p, uint32_t prim)
     }
 }
 
-static void pcpu_prim(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+static NOINLINE void pcpu_prim(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                       uint32_t prim)
 {
     switch (prim) {
@@ -108,7 +108,7 @@ static void pcpu_prim(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     }
 }
 
-static enum step_result vcpu_prim(struct pyemu_machine *m, struct pcpu *p,
+static NOINLINE enum step_result vcpu_prim(struct pyemu_machine *m, struct pcpu *p,
                                   struct vcpu *v, uint32_t prim)
 {
     switch (prim) {
@@ -173,7 +173,7 @@ static bool needs_vcpu(uint32_t prim)
     }
 }
 
-static void charge_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+static inline void charge_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                         uint32_t pc)
 {
     const uint32_t cost = m->policy.cost[pc];

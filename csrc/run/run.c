@@ -143,7 +143,7 @@ static void load_ioctl_done(struct pyemu_machine *m, struct vcpu *v)
         run_hook(v, m, PYEMU_H_ENTER, CONT_NONE);
 }
 
-static void hook_done(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+static NOINLINE void hook_done(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
     switch (v->cont) {
     case CONT_LOAD_IOCTL: load_ioctl_done(m, v); break;
@@ -186,17 +186,14 @@ void run_guest_exit(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
     run_hook(v, m, PYEMU_H_EXIT, CONT_EXIT);
 }
 
-/* Host time with interrupts on; false when it is spent. */
-static bool spin(struct pcpu *p, struct vcpu *v)
+/* Host time with interrupts on. */
+static void spin(struct pcpu *p, struct vcpu *v)
 {
-    if (v->spin_cyc == 0)
-        return false;
     const uint64_t room = p->horizon_cyc > p->now_cyc ? p->horizon_cyc - p->now_cyc : 1;
     const uint64_t n = min_u64(v->spin_cyc, room);
 
     p->now_cyc += n;
     v->spin_cyc -= n;
-    return true;
 }
 
 static void sleep_now(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
@@ -204,7 +201,7 @@ static void sleep_now(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
     run_sched_out(m, p, v);
 }
 
-static void hook_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+static inline void hook_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
     if (v->pc >= m->policy.hook_start[v->hook + 1]) {
         hook_done(m, p, v);
@@ -258,14 +255,16 @@ static void woken(struct pyemu_machine *m, struct vcpu *v)
     block_check(m, v, CONT_CHECK_BLOCK);
 }
 
-void run_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+static void run_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
-    if (m->vms[v->vm].off != 0 && v->stage == STAGE_HOOK && v->hook == PYEMU_H_ENTER) {
+    if (v->hook == PYEMU_H_ENTER && v->stage == STAGE_HOOK && m->vms[v->vm].off != 0) {
         run_end(m, p, v);
         return;
     }
-    if (spin(p, v))
+    if (v->spin_cyc != 0) {
+        spin(p, v);
         return;
+    }
     switch (v->stage) {
     case STAGE_HOOK: hook_step(m, p, v); break;
     case STAGE_START:
@@ -290,6 +289,23 @@ void run_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
     case STAGE_WOKEN: woken(m, v); break;
     default: machine_poison(m, __FILE__, __LINE__, "thread in an unknown stage"); break;
     }
+}
+
+/* What the pCPU's loop would have to look at before the thread's next action. */
+static inline bool undisturbed(const struct pyemu_machine *m, const struct pcpu *p)
+{
+    return p->now_cyc < p->horizon_cyc && m->stop == 0 && m->interrupted == 0 &&
+           m->trace_n < m->trace_stop && (p->flags & FLAG(RESCHED)) == 0 &&
+           (p->flags & (FLAG(PIRQ) | bit64(FI_IRQ_OFF))) != FLAG(PIRQ);
+}
+
+void run_thread(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    const uint32_t t = p->cur;
+
+    do {
+        run_step(m, p, v);
+    } while (v->stage != STAGE_GUEST && p->cur == t && undisturbed(m, p));
 }
 
 void run_end(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)

@@ -12,8 +12,9 @@
 
 #include "state/state.h"
 
-/* One action of a vCPU thread in host context. */
-void run_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
+/* A vCPU thread in host context, until it enters the guest, leaves the pCPU, or
+ * something else comes first. */
+void run_thread(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
 
 /* The guest has left and been accounted: stand at the first exit step. */
 void run_guest_exit(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
