@@ -1,7 +1,7 @@
 /*
  * machine.c - create, run until a reason, destroy. A run advances all pCPUs in
- * windows no longer than the least cross-pCPU latency, so that inside a window
- * none can affect another and their order does not matter (design.md 6.8).
+ * windows no longer than the time in which one can affect another (reach.h), so
+ * that their order inside a window does not matter (design.md 6.8).
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 #include "account/account.h"
 #include "base/rng.h"
 #include "cpu/pcpu.h"
+#include "cpu/reach.h"
 #include "host/horizon.h"
 #include "policy/paths.h"
 #include "state/layout.h"
@@ -75,7 +76,7 @@ static uint64_t window_end(const struct pyemu_machine *m, uint64_t start_cyc)
     uint64_t end = m->until_cyc;
 
     if (m->s->cfg.interacts != 0 && m->s->cfg.n_pcpus > 1)
-        end = min_u64(end, add_sat(start_cyc, m->latency_cyc));
+        end = min_u64(end, add_sat(start_cyc, m->reach_cyc));
     if (m->s->next_move < m->n_moves)
         end = min_u64(end, max_u64(m->moves[m->s->next_move].at_cyc, start_cyc + 1));
     return end;
@@ -178,6 +179,7 @@ int pyemu_run(struct pyemu_machine *m, const struct pyemu_limits *limits,
     m->interrupted = 0;
     if (m->until_guest_cyc != 0 && account_guest_cyc(m) >= m->until_guest_cyc)
         m->stop = PYEMU_STOP_GUEST_LIMIT + 1;
+    reach_update(m);
     advance(m);
     out->reason = m->stop - 1;
     out->now_cyc = out->reason == PYEMU_STOP_DONE ? m->s->last_off_cyc : least_clock(m);

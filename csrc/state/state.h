@@ -335,6 +335,7 @@ struct policy_table {
 struct program {
     const struct pyemu_op *ops;
     uint32_t n;
+    uint32_t reaches; /* has an op that can affect another vCPU of its VM */
 };
 
 struct value_table {
@@ -376,6 +377,7 @@ struct pyemu_machine {
     uint64_t until_exits;
     uint64_t exits_left;           /* until that limit; PYEMU_NEVER without one */
     uint64_t latency_cyc;          /* least cross-pCPU latency */
+    uint64_t reach_cyc;            /* least time in which one pCPU affects another */
     uint32_t stop;                 /* enum pyemu_stop + 1, 0 = go on */
     uint32_t stop_vcpu;
     uint32_t stop_step;
