@@ -127,7 +127,7 @@ void irq_step(struct pyemu_machine *m, struct pcpu *p)
         struct vcpu *v = running_vcpu(m, p);
 
         if (!iar && v != NULL && m->paths != NULL &&
-            paths_walk(m, p, v, &p->irq_pc, stage_end(m, p)))
+            paths_walk(m, p, v, &p->irq_pc, stage_end(m, p)) == WALK_MOVED)
             return;
         (void)step_execute(m, p, v, &p->irq_pc);
         if (iar && (p->flags & FLAG(SPURIOUS)) != 0) {

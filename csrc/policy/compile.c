@@ -222,6 +222,13 @@ static bool is_effect(uint32_t prim)
     }
 }
 
+/* The thread may be preempted here, as the pCPU's loop would see (pcpu.c). */
+static bool preempted(struct walk *w)
+{
+    return !walk_get(w, FI_IRQ_OFF) && !walk_get(w, FI_PREEMPT_OFF) &&
+           walk_get(w, PYEMU_F_RESCHED);
+}
+
 static void walk_from(struct walk *w, uint32_t pc, uint32_t hook)
 {
     const struct policy_table *t = &w->m->policy;
@@ -240,7 +247,7 @@ static void walk_from(struct walk *w, uint32_t pc, uint32_t hook)
             break;
         }
         pc++;
-        if (w->x.enters == 0 && interrupted(w))
+        if (w->x.enters == 0 && (interrupted(w) || preempted(w)))
             last = true;
     }
     w->x.end_pc = (uint16_t)pc;

@@ -308,8 +308,10 @@ static inline bool apply(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v
 /* Something the pCPU's loop has to see to first (cpu/pcpu.c). */
 static inline bool disturbed(uint64_t flags)
 {
-    return (flags & FLAG(RESCHED)) != 0 ||
-           (flags & (FLAG(PIRQ) | bit64(FI_IRQ_OFF))) == FLAG(PIRQ);
+    const uint64_t off = bit64(FI_IRQ_OFF) | bit64(FI_PREEMPT_OFF);
+
+    return (flags & (FLAG(PIRQ) | bit64(FI_IRQ_OFF))) == FLAG(PIRQ) ||
+           (flags & (FLAG(RESCHED) | off)) == FLAG(RESCHED);
 }
 
 /* Flags to look a walk up with; at an exit, also what it finds in the vgic. */
@@ -323,25 +325,26 @@ static inline uint64_t key_flags(const struct pyemu_machine *m, const struct pcp
     return flags | (uint64_t)vgic_alone(m, p, v) << FI_VGIC;
 }
 
-bool paths_walk(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t *pc,
-                uint32_t end)
+enum walk_result paths_walk(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                            uint32_t *pc, uint32_t end)
 {
-    bool moved = false;
+    enum walk_result result = WALK_NONE;
 
     if (m->vms[v->vm].off != 0) /* SYSTEM_OFF is noticed at the run loop's top */
-        return false;
+        return result;
     while (*pc < end && m->stop == 0) {
         const uint64_t flags = key_flags(m, p, v, *pc);
         struct variant *x = disturbed(flags) ? NULL : find(m, *pc, flags);
 
-        if (x == NULL || (x->n_steps == 0 && x->effect == 0 && x->end_pc == *pc) ||
-            !apply(m, p, v, x, flags))
-            return moved;
-        moved = true;
+        if (x == NULL || (x->n_steps == 0 && x->effect == 0 && x->end_pc == *pc))
+            return result;
+        if (!apply(m, p, v, x, flags))
+            return result == WALK_NONE ? WALK_TOO_LONG : result;
+        result = WALK_MOVED;
         *pc = x->end_pc;
         if (x->enters != 0) {
             enter(m, p, v, x);
-            return true;
+            return result;
         }
         if (x->end_hook == PYEMU_H_ENTER && v->hook == PYEMU_H_EXIT && pc == &v->pc) {
             v->hook = PYEMU_H_ENTER; /* the walk went round the loop */
@@ -351,7 +354,7 @@ bool paths_walk(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_
         if (x->effect != 0)
             (void)step_effect(m, p, v, (*pc)++);
     }
-    return moved;
+    return result;
 }
 
 struct variant *trip_find(struct pyemu_machine *m, uint32_t reason, uint64_t flags)

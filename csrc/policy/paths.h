@@ -15,12 +15,18 @@ void paths_free(struct path_cache *c);
 /* Forgets all variants; call after the policy or a cost changed. */
 void paths_clear(struct pyemu_machine *m);
 
+enum walk_result {
+    WALK_NONE = 0, /* nothing done: use the step interpreter */
+    WALK_MOVED,
+    WALK_TOO_LONG  /* nothing done, something falls due inside the walk */
+};
+
 /*
  * Moves *pc towards `end`, variants and single effects in turn, for as long as
- * nothing disturbs; false: nothing done, use the step interpreter.
+ * nothing disturbs.
  */
-bool paths_walk(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t *pc,
-                uint32_t end);
+enum walk_result paths_walk(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                            uint32_t *pc, uint32_t end);
 
 /* Moves variant counts into step counts, histograms and sums. */
 void paths_fold(struct pyemu_machine *m);

@@ -201,16 +201,23 @@ static void sleep_now(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
     run_sched_out(m, p, v);
 }
 
-static inline void hook_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+/* What the pCPU's loop would have to look at before the thread's next action. */
+static inline bool undisturbed(const struct pyemu_machine *m, const struct pcpu *p,
+                               const struct vcpu *v)
 {
-    if (v->pc >= m->policy.hook_start[v->hook + 1]) {
-        hook_done(m, p, v);
-        return;
-    }
-    if (m->paths != NULL &&
-        paths_walk(m, p, v, &v->pc, m->policy.hook_start[v->hook + 1]))
-        return;
-    switch (step_execute(m, p, v, &v->pc)) {
+    const uint64_t off = bit64(FI_IRQ_OFF) | bit64(FI_PREEMPT_OFF);
+    const uint64_t flags = flags_of(p, v);
+
+    return p->now_cyc < p->horizon_cyc && m->stop == 0 && m->interrupted == 0 &&
+           m->trace_n < m->trace_stop &&
+           (flags & (FLAG(RESCHED) | off)) != FLAG(RESCHED) &&
+           (flags & (FLAG(PIRQ) | bit64(FI_IRQ_OFF))) != FLAG(PIRQ);
+}
+
+static void step_result(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                        enum step_result result)
+{
+    switch (result) {
     case STEP_ENTER:
         if (v->exit_cyc != PYEMU_NEVER)
             account_handling(m, v->reason, p->now_cyc - v->exit_cyc, 1);
@@ -242,6 +249,37 @@ static inline void hook_step(struct pyemu_machine *m, struct pcpu *p, struct vcp
         break;
     default:
         break;
+    }
+}
+
+/* Steps up to what falls due inside a walk: trying it again would not help. */
+static void hook_steps(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    const uint32_t end = m->policy.hook_start[v->hook + 1];
+    enum step_result result = STEP_NEXT;
+
+    do {
+        result = step_execute(m, p, v, &v->pc);
+    } while (result == STEP_NEXT && v->pc < end && undisturbed(m, p, v));
+    step_result(m, p, v, result);
+}
+
+static inline void hook_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    const uint32_t end = m->policy.hook_start[v->hook + 1];
+
+    if (v->pc >= end) {
+        hook_done(m, p, v);
+        return;
+    }
+    if (m->paths == NULL) {
+        step_result(m, p, v, step_execute(m, p, v, &v->pc));
+        return;
+    }
+    switch (paths_walk(m, p, v, &v->pc, end)) {
+    case WALK_MOVED: break;
+    case WALK_TOO_LONG: hook_steps(m, p, v); break;
+    default: step_result(m, p, v, step_execute(m, p, v, &v->pc)); break;
     }
 }
 
@@ -291,21 +329,13 @@ static void run_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
     }
 }
 
-/* What the pCPU's loop would have to look at before the thread's next action. */
-static inline bool undisturbed(const struct pyemu_machine *m, const struct pcpu *p)
-{
-    return p->now_cyc < p->horizon_cyc && m->stop == 0 && m->interrupted == 0 &&
-           m->trace_n < m->trace_stop && (p->flags & FLAG(RESCHED)) == 0 &&
-           (p->flags & (FLAG(PIRQ) | bit64(FI_IRQ_OFF))) != FLAG(PIRQ);
-}
-
 void run_thread(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
     const uint32_t t = p->cur;
 
     do {
         run_step(m, p, v);
-    } while (v->stage != STAGE_GUEST && p->cur == t && undisturbed(m, p));
+    } while (v->stage != STAGE_GUEST && p->cur == t && undisturbed(m, p, v));
 }
 
 void run_end(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
