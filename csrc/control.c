@@ -30,7 +30,7 @@ int pyemu_move(struct pyemu_machine *m, uint32_t vcpu, uint32_t pcpu)
 
     if (th->pcpu == pcpu && th->move_to == PYEMU_NONE)
         return PYEMU_OK;
-    th->move_to = pcpu == th->pcpu ? PYEMU_NONE : pcpu;
+    sched_set_move(m, th, pcpu == th->pcpu ? PYEMU_NONE : pcpu);
     if (th->move_to == PYEMU_NONE || th->state == T_OFF)
         return PYEMU_OK;
     if (th->state == T_RUNNING) {
@@ -44,7 +44,7 @@ int pyemu_move(struct pyemu_machine *m, uint32_t vcpu, uint32_t pcpu)
         heap_remove(m->rq_nodes, &p->rq, vcpu);
         p->n_running--;
         th->pcpu = pcpu;
-        th->move_to = PYEMU_NONE;
+        sched_set_move(m, th, PYEMU_NONE);
         count(m, PYEMU_C_MIGRATIONS);
         trace(m, p, vcpu, PYEMU_E_MIGRATE, pcpu);
         msg_send(m, p, pcpu, &(struct message){.kind = MSG_WAKE, .vcpu = vcpu});

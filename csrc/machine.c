@@ -69,13 +69,42 @@ void pyemu_interrupt(struct pyemu_machine *m)
     m->interrupted = 1;
 }
 
+/*
+ * Before this cycle no pCPU can affect another: an idle one not before its next
+ * event, one whose guest computes not before it is through.
+ */
+static uint64_t earliest_output(const struct pyemu_machine *m, uint64_t start_cyc)
+{
+    uint64_t earliest = PYEMU_NEVER;
+
+    for (uint32_t i = 0; i < m->s->cfg.n_pcpus && earliest > start_cyc; i++) {
+        const struct pcpu *p = &m->pcpus[i];
+        uint64_t at = p->now_cyc;
+
+        if ((p->flags & FLAG(PIRQ)) == 0 && p->irq_stage == 0) {
+            const bool idle = p->cur == PYEMU_NONE && p->rq == PYEMU_NONE;
+            const bool vcpu = p->cur < m->s->cfg.n_vcpus;
+
+            if (idle)
+                at = horizon_next(m, p);
+            else if (vcpu && m->vcpus[p->cur].stage == STAGE_GUEST && p->n_lrs == 0)
+                at = min_u64(p->now_cyc + m->vcpus[p->cur].compute_cyc,
+                             horizon_next(m, p));
+        }
+        earliest = min_u64(earliest, max_u64(at, start_cyc));
+    }
+    return earliest;
+}
+
 /* The next window's end: latency, the next move, the run's limit. */
 static uint64_t window_end(const struct pyemu_machine *m, uint64_t start_cyc)
 {
     uint64_t end = m->until_cyc;
 
-    if (m->s->cfg.interacts != 0 && m->s->cfg.n_pcpus > 1)
-        end = min_u64(end, add_sat(start_cyc, m->latency_cyc));
+    const bool hot = m->talks || m->s->n_live_msgs != 0 || m->s->n_moving != 0;
+
+    if (m->s->cfg.interacts != 0 && m->s->cfg.n_pcpus > 1 && hot)
+        end = min_u64(end, add_sat(earliest_output(m, start_cyc), m->latency_cyc));
     if (m->s->next_move < m->n_moves)
         end = min_u64(end, max_u64(m->moves[m->s->next_move].at_cyc, start_cyc + 1));
     return end;
@@ -176,7 +205,7 @@ int pyemu_run(struct pyemu_machine *m, const struct pyemu_limits *limits,
     out->reason = m->stop - 1;
     out->now_cyc = out->reason == PYEMU_STOP_DONE ? m->s->last_off_cyc : least_clock(m);
     out->guest_cyc = guest_cycles(m);
-    out->exits = account_exits(m);
+    out->exits = m->s->exits;
     out->n_events = m->trace_n;
     out->vcpu = m->stop_vcpu;
     out->step = m->stop_step;

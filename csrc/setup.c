@@ -374,6 +374,24 @@ int pyemu_set_trace(struct pyemu_machine *m, struct pyemu_event *buf, uint64_t c
     return PYEMU_OK;
 }
 
+/* Can a guest or the outside reach a vCPU on another pCPU? */
+static bool talks(const struct pyemu_machine *m)
+{
+    for (uint64_t i = 0; i < m->n_outside; i++)
+        if (m->outside[i].vcpu != PYEMU_NONE)
+            return true;
+    for (uint32_t i = 0; i < m->s->cfg.n_programs; i++)
+        for (uint32_t k = 0; k < m->programs[i].n; k++)
+            switch (m->programs[i].ops[k].op) {
+            case PYEMU_OP_SGI:
+            case PYEMU_OP_CPU_ON:
+            case PYEMU_OP_SYSTEM_OFF:
+            case PYEMU_OP_GIC_MMIO: return true;
+            default: break;
+            }
+    return false;
+}
+
 /* Threads start when their start time comes; those at 0 are runnable now. */
 int pyemu_start(struct pyemu_machine *m)
 {
@@ -393,6 +411,7 @@ int pyemu_start(struct pyemu_machine *m)
         (void)soft_cancel(m, task_node(m, i));
         sched_enqueue(m, &m->pcpus[m->threads[t].pcpu], t, false);
     }
+    m->talks = talks(m);
     m->s->started = 1;
     machine_reset_stats(m);
     return PYEMU_OK;

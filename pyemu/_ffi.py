@@ -332,6 +332,11 @@ class Core:
         new = ffi.new("struct pyemu_irq_state *", dict(facts))
         self._call("irq_set", vcpu, intid, new)
 
+    def list_registers(self, vcpu: int) -> list[int]:
+        """Return a vCPU's list registers in the format of its GIC."""
+        n = int(lib.PYEMU_MAX_LRS)
+        return [int(word) for word in self.read_u64("list_registers", n, vcpu)]
+
     def count_ticks(self, cyc: int) -> int:
         """Return the system counter at a cycle, ticks."""
         return int(lib.pyemu_count_ticks(self.handle, cyc))
@@ -363,7 +368,7 @@ class Core:
         return out
 
     def snapshot(self) -> NDArray[np.uint8]:
-        """Return the whole machine as bytes."""
+        """Return the machine as bytes."""
         out = np.zeros(int(lib.pyemu_snapshot_bytes(self.handle)), dtype="u1")
         ptr = borrow(out, out.dtype, "uint8_t[]", writable=True)
         self._call("snapshot_save", ptr, out.size)
@@ -393,7 +398,10 @@ def hist_lows() -> NDArray[np.uint64]:
     return out
 
 
-def trace_hash(events: NDArray[Any], seed: int = 0) -> int:
-    """Return the hash of trace records; feed the last hash in as the next seed."""
+def trace_hash(events: NDArray[Any], chains: NDArray[np.uint64]) -> None:
+    """Feed trace records into one hash chain a pCPU, in place."""
     ptr = borrow(events, dtype("event"), "struct pyemu_event[]")
-    return int(lib.pyemu_trace_hash(ptr, events.size, seed))
+    out = borrow(chains, U64, "uint64_t[]", writable=True)
+    status = lib.pyemu_trace_hash(ptr, events.size, out, chains.size)
+    if status != 0:
+        raise status_error(status, "trace_hash", "a record of a pCPU that is not there")

@@ -48,6 +48,7 @@ static void msg_deliver(struct pyemu_machine *m, struct pcpu *p)
 
         m->msgs[n].next_free = m->s->free_msg;
         m->s->free_msg = n;
+        m->s->n_live_msgs--;
         msg_apply(m, p, &msg);
     }
 }
@@ -86,8 +87,12 @@ void events_due(struct pyemu_machine *m, struct pcpu *p)
         gic_set_line(p, INTID_HTIMER_VHE, true);
     if (p->msgs != PYEMU_NONE)
         msg_deliver(m, p);
-    if (p->rq != PYEMU_NONE && p->next_slice_cyc <= p->now_cyc)
+    if (p->rq != PYEMU_NONE && p->next_slice_cyc <= p->now_cyc &&
+        (p->flags & FLAG(RESCHED)) == 0) {
         p->flags |= FLAG(RESCHED);
+        if (p->cur < m->s->cfg.n_vcpus && m->vcpus[p->cur].stage == STAGE_GUEST)
+            gic_set_pending(p, INTID_SGI_KICK); /* a guest does not look */
+    }
     if (p->next_outside < m->n_outside)
         outside_events(m, p);
     horizon_update(m, p);

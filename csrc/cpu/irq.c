@@ -157,5 +157,6 @@ void irq_run(struct pyemu_machine *m, struct pcpu *p)
 {
     do {
         irq_step(m, p);
-    } while (p->irq_stage != ISR_NONE && p->now_cyc < p->horizon_cyc && m->stop == 0);
+    } while (p->irq_stage != ISR_NONE && p->now_cyc < p->horizon_cyc &&
+             m->stop == 0 && m->interrupted == 0 && m->trace_n < m->trace_stop);
 }

@@ -218,6 +218,13 @@ static inline bool flow_step(struct vcpu *v, const struct pyemu_op *op, struct f
     return true;
 }
 
+/* Limits that a round trip may have reached. */
+static inline bool must_return(const struct pyemu_machine *m)
+{
+    return m->trace_n >= m->trace_stop ||
+           (m->until_exits != 0 && m->s->exits >= m->until_exits);
+}
+
 /* May a simple trap go round without leaving this loop? */
 static inline bool round_trip(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                               const struct pyemu_op *op, struct flow *f)
@@ -247,7 +254,7 @@ static void flow_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
 {
     struct flow f = {.now_cyc = p->now_cyc, .pc = v->gpc};
     const uint64_t insn_cyc = m->cost[PYEMU_P_G_INSN];
-    const bool trips = m->paths != NULL && m->until_exits == 0;
+    const bool trips = m->paths != NULL;
 
     while (f.now_cyc < until) {
         const struct pyemu_op *op = &ops[f.pc];
@@ -261,7 +268,7 @@ static void flow_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
             f.now_cyc += n;
             v->compute_cyc = op->c - n;
         } else if (RULES[op->op].simple == 0 || !trips ||
-                   m->trace_n >= m->trace_stop || !round_trip(m, p, v, op, &f)) {
+                   must_return(m) || !round_trip(m, p, v, op, &f)) {
             break;
         }
     }
@@ -311,7 +318,7 @@ void guest_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
         if (v->compute_cyc != 0 || p->now_cyc >= until)
             continue;
         last = one_op(m, p, v, &ops[v->gpc]);
-        if (last == OP_LEFT || m->trace_n >= m->trace_stop)
+        if (last == OP_LEFT || must_return(m))
             return;
     }
 }

@@ -28,12 +28,11 @@ static uint64_t mem_next(const struct pyemu_machine *m, const struct pcpu *p)
     return next;
 }
 
-void horizon_update(struct pyemu_machine *m, struct pcpu *p)
+uint64_t horizon_next(const struct pyemu_machine *m, const struct pcpu *p)
 {
     const bool raised = has_bit32(p->irq_line, INTID_HTIMER_VHE);
     uint64_t h = unless_seen(host_timer_next(m, p), p->now_cyc, raised);
 
-    h = min_u64(h, p->window_cyc);
 
     for (uint32_t t = 0; t < N_TIMERS; t++) {
         if (!has_bit64(p->flags, timer_hdue(t)))
@@ -48,5 +47,10 @@ void horizon_update(struct pyemu_machine *m, struct pcpu *p)
                                    has_bit64(p->flags, PYEMU_F_RESCHED)));
     if (p->next_outside < m->n_outside)
         h = min_u64(h, m->outside[p->next_outside].at_cyc);
-    p->horizon_cyc = h;
+    return h;
+}
+
+void horizon_update(struct pyemu_machine *m, struct pcpu *p)
+{
+    p->horizon_cyc = min_u64(p->window_cyc, horizon_next(m, p));
 }

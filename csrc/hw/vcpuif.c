@@ -44,6 +44,7 @@ uint32_t vcpuif_ack(struct pcpu *p, struct vcpu *v)
 
     if (n < 0)
         return INTID_SPURIOUS;
+    vcpu_lrs_changed(v);
     set_lr_state(&p->lr[n], LR_ACTIVE);
     v->vapr |= bit32(group_of(p->lr[n].prio));
     return p->lr[n].vintid;
@@ -81,6 +82,7 @@ bool vcpuif_eoi(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_
     v->vapr &= v->vapr - 1U; /* the highest running priority drops */
     struct list_register *lr = find_active(p, intid);
 
+    vcpu_lrs_changed(v);
     if (v->eoimode != 0)
         return false;
     if (lr == NULL) {
@@ -95,6 +97,7 @@ bool vcpuif_dir(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_
 {
     struct list_register *lr = find_active(p, intid);
 
+    vcpu_lrs_changed(v);
     if (v->eoimode == 0 || lr == NULL)
         return false;
     deactivate_lr(m, p, lr);
@@ -104,13 +107,18 @@ bool vcpuif_dir(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_
 uint32_t vcpuif_misr(const struct pcpu *p, const struct vcpu *v)
 {
     uint32_t n_valid = 0;
+    uint32_t n_pending = 0;
     uint32_t misr = 0;
 
-    for (uint32_t i = 0; i < p->n_lrs; i++)
+    for (uint32_t i = 0; i < p->n_lrs; i++) {
         n_valid += p->lr[i].state != LR_INVALID;
-    if (p->uie != 0 && n_valid < 2)
+        n_pending += p->lr[i].state == LR_PENDING;
+    }
+    if ((p->uie & HCR_UIE) != 0 && n_valid < 2)
         misr |= MISR_U;
-    if (p->uie != 0 && v->hcr_eoicount != 0)
+    if ((p->uie & HCR_NPIE) != 0 && n_pending == 0)
+        misr |= MISR_NP;
+    if ((p->uie & HCR_UIE) != 0 && v->hcr_eoicount != 0)
         misr |= MISR_LRENP;
     return misr;
 }

@@ -66,6 +66,7 @@ static bool queue(struct pyemu_machine *m, struct vcpu *v, uint32_t intid)
 {
     struct vgic_irq *q = vgic_irq_of(m, v, intid);
 
+    vcpu_lrs_changed(v);
     if (intid < N_PRIVATE)
         vgic_mirror(v, intid);
     if (!wants_list(q))
@@ -94,6 +95,7 @@ bool vgic_inject(struct pyemu_machine *m, struct vcpu *v, uint32_t intid, bool l
     }
     if ((q->line != 0) == level)
         return false;
+    vcpu_lrs_changed(v);
     q->line = level;
     return queue(m, v, intid);
 }
@@ -163,6 +165,7 @@ void vgic_reset_irq(struct pyemu_machine *m, struct vcpu *v, uint32_t intid)
 {
     struct vgic_irq *q = vgic_irq_of(m, v, intid);
 
+    vcpu_lrs_changed(v);
     q->line = 0;
     q->latch = 0;
     q->active = 0;

@@ -16,8 +16,8 @@ static bool is_mapped_level(const struct pyemu_machine *m, const struct vgic_irq
 }
 
 /* v2 SGI: one LR per source; the latch stays while sources remain. */
-static void take_latch(const struct pyemu_machine *m, struct vgic_irq *q,
-                       struct list_register *lr)
+static void take_latch(const struct pyemu_machine *m, struct vcpu *v,
+                       struct vgic_irq *q, struct list_register *lr)
 {
     if (m->s->cfg.gic_version == 2 && lr->vintid < 16 && q->source != 0) {
         const uint32_t src = lowest_bit32(q->source);
@@ -25,8 +25,10 @@ static void take_latch(const struct pyemu_machine *m, struct vgic_irq *q,
         lr->source = (uint8_t)src;
         q->active_source = (uint8_t)src;
         q->source = (uint8_t)(q->source & (q->source - 1U));
-        if (q->source != 0)
+        if (q->source != 0) {
+            v->uie |= HCR_NPIE; /* come back for the next source (B26) */
             return;
+        }
     }
     q->latch = 0;
 }
@@ -50,7 +52,7 @@ static void populate(struct pyemu_machine *m, struct vcpu *v, uint32_t intid,
     if (pending) {
         lr->state = LR_PENDING;
         if (q->edge != 0)
-            take_latch(m, q, lr);
+            take_latch(m, v, q, lr);
         else if (lr->hw != 0 && machine_switch(m, PYEMU_S_LOWER_ON_POPULATE))
             q->line = 0;
     }
@@ -114,11 +116,34 @@ void vgic_flush(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
             taken |= bit64(nth);
             populate(m, v, nth_irq(m, v, nth), &v->lr[used]);
         }
-        v->uie = 1;
+        v->uie |= HCR_UIE;
     }
     charge_switch(m, p, v, PYEMU_P_POPULATE, used);
     v->used_lrs = (uint16_t)used;
     put_bit64(&v->flags, PYEMU_F_LRS, used != 0);
+}
+
+/*
+ * Would save, fold, prune, flush and restore leave everything as it is, if the
+ * guest does not touch its interrupts? Not where the fold samples a line, nor
+ * where an LR is not valid or more is waiting.
+ */
+static bool folds_to_itself(const struct pyemu_machine *m, const struct vcpu *v)
+{
+    const bool samples = machine_switch(m, PYEMU_S_RESAMPLE_PENDING) ||
+                         machine_switch(m, PYEMU_S_LOWER_ON_POPULATE);
+
+    if (v->uie != 0 || v->used_lrs >= PYEMU_MAX_LRS || v->used_lrs != v->ap_len)
+        return false;
+    for (uint32_t i = 0; i < v->used_lrs; i++) {
+        const struct list_register *lr = &v->lr[i];
+
+        if (lr->state == LR_INVALID)
+            return false;
+        if (lr->hw != 0 && (lr->state & LR_PENDING) != 0 && samples)
+            return false;
+    }
+    return true;
 }
 
 /* hyp restore: HCR, APR and each used LR (2.4). */
@@ -128,6 +153,8 @@ void vgic_restore(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
         p->lr[i] = v->lr[i];
     p->n_lrs = (uint8_t)v->used_lrs;
     p->uie = v->uie;
+    if (folds_to_itself(m, v))
+        v->flags |= bit64(FI_LR_SAME) | (uint64_t)v->used_lrs << FI_N_LRS;
     charge_switch(m, p, v, PYEMU_P_LR_W, v->used_lrs);
     charge_switch(m, p, v, PYEMU_P_VGIC_IF_W, 2);
 }
@@ -136,6 +163,8 @@ void vgic_restore(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 void vgic_save(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
     uint32_t n_read = 0;
+
+    vcpu_lrs_changed(v);
 
     for (uint32_t i = 0; i < p->n_lrs; i++) {
         n_read += p->lr[i].state != LR_INVALID;

@@ -17,6 +17,7 @@ struct walk {
     uint64_t flags;   /* current values */
     uint64_t read;    /* original bits that decided something */
     uint64_t written; /* bits whose value is the walk's own */
+    bool whole;       /* a walk that may carry list registers along unchanged */
     struct variant x;
     uint16_t steps[512];
 };
@@ -194,6 +195,53 @@ static bool walk_handle(struct walk *w)
     return true;
 }
 
+static void walk_cost(struct walk *w, uint32_t prim, uint64_t n)
+{
+    const uint32_t cyc = (uint32_t)(n * w->m->cost[prim]);
+
+    w->x.cost += cyc;
+    w->x.switch_cyc += cyc;
+}
+
+/*
+ * The vgic steps of a whole trip, where folding and flushing again change
+ * nothing (FI_LR_SAME): time and counts only, as vgic_lr.c charges them.
+ */
+static bool walk_vgic(struct walk *w, uint32_t prim)
+{
+    if (!w->whole || !get(w, FI_LR_SAME))
+        return false;
+    const uint64_t n = (w->flags >> FI_N_LRS) & 15U;
+
+    w->read |= UINT64_C(15) << FI_N_LRS;
+    w->x.n_lrs = (uint8_t)n;
+    switch (prim) {
+    case PYEMU_P_VGIC_SAVE:
+        w->x.vgic_ops |= VGIC_OP_SAVE;
+        walk_cost(w, PYEMU_P_LR_R, n);
+        walk_cost(w, PYEMU_P_LR_W, n);
+        walk_cost(w, PYEMU_P_VGIC_IF_R, 2);
+        walk_cost(w, PYEMU_P_VGIC_IF_W, 1);
+        break;
+    case PYEMU_P_VGIC_SYNC:
+        w->x.vgic_ops |= VGIC_OP_SYNC;
+        walk_cost(w, PYEMU_P_FOLD, n);
+        put(w, PYEMU_F_LRS, false);
+        break;
+    case PYEMU_P_VGIC_FLUSH:
+        w->x.vgic_ops |= VGIC_OP_FLUSH;
+        walk_cost(w, PYEMU_P_POPULATE, n);
+        put(w, PYEMU_F_LRS, true);
+        break;
+    default:
+        w->x.vgic_ops |= VGIC_OP_RESTORE;
+        walk_cost(w, PYEMU_P_LR_W, n);
+        walk_cost(w, PYEMU_P_VGIC_IF_W, 2);
+        break;
+    }
+    return true;
+}
+
 /* Steps that are time only, or whose effect is one field set at the end. */
 static bool walk_other(struct walk *w, uint32_t prim)
 {
@@ -247,6 +295,10 @@ static bool walk_step(struct walk *w, uint32_t prim, bool *last)
     case PYEMU_P_IRQ_ON:
     case PYEMU_P_IRQ_SAVE:
     case PYEMU_P_IRQ_RESTORE: return walk_irq(w, prim, last);
+    case PYEMU_P_VGIC_SAVE:
+    case PYEMU_P_VGIC_SYNC:
+    case PYEMU_P_VGIC_FLUSH:
+    case PYEMU_P_VGIC_RESTORE: return walk_vgic(w, prim);
     default: break;
     }
     return walk_other(w, prim) || walk_level(w, prim) || walk_flags(w, prim);
@@ -342,6 +394,9 @@ static void mark_trip(struct walk *w)
     }
     if (!fit)
         return;
+    /* all of the vgic steps or none: half of them would change state */
+    if (x->vgic_ops != 0 && x->vgic_ops != 15)
+        return;
     x->trip = 1;
     x->any_trip = (uint8_t)(x->copies | x->offset | x->cnthctl);
     /* a trip asks for these in the same comparison as for its own key */
@@ -369,21 +424,32 @@ static void finish(struct walk *w, uint64_t original, bool at_exit)
     x->want = original & w->read;
 }
 
-struct variant *compile_variant(struct pyemu_machine *m, uint32_t pc,
-                                      uint64_t flags)
+static struct walk walk_new(const struct pyemu_machine *m, uint64_t flags, bool whole)
 {
-    struct path_cache *c = m->paths;
-    struct walk w = {.m = m, .flags = flags};
-    const bool at_exit = pc == m->policy.hook_start[PYEMU_H_EXIT];
+    struct walk w = {.m = m, .flags = flags, .whole = whole};
 
     for (uint32_t t = 0; t < N_TIMERS; t++) {
         w.x.moves[t].mem_ctl = FROM_MEM;
         w.x.moves[t].mem_cval = FROM_MEM;
     }
+    return w;
+}
+
+struct variant *compile_variant(struct pyemu_machine *m, uint32_t pc, uint64_t flags)
+{
+    struct path_cache *c = m->paths;
+    const bool at_exit = pc == m->policy.hook_start[PYEMU_H_EXIT];
+    struct walk w = walk_new(m, flags, at_exit);
+
     walk_from(&w, pc, m->policy.steps[pc].hook);
+    finish(&w, flags, at_exit);
+    if (w.x.vgic_ops != 0 && w.x.trip == 0) {
+        w = walk_new(m, flags, false); /* no whole trip: the steps are real ones */
+        walk_from(&w, pc, m->policy.steps[pc].hook);
+        finish(&w, flags, at_exit);
+    }
     if (c->n_variants == MAX_VARIANTS || c->n_pool + w.x.n_steps > STEP_POOL)
         return NULL;
-    finish(&w, flags, at_exit);
     w.x.first_step = c->n_pool;
     memcpy(&c->pool[c->n_pool], w.steps, w.x.n_steps * sizeof w.steps[0]);
     c->n_pool += w.x.n_steps;

@@ -15,6 +15,8 @@
      FLAG(SPURIOUS) | FLAG(SYNC) | bit64(FI_IRQ_OFF))
 
 enum { FROM_HW = 0, FROM_MEM = 1, FROM_ZERO = 2 };
+enum { VGIC_OP_SAVE = 1, VGIC_OP_SYNC = 2, VGIC_OP_FLUSH = 4, VGIC_OP_RESTORE = 8 };
+
 enum { KEEP = 0, SET_GUEST = 1, SET_ZERO = 2, SET_ONE = 3 };
 
 /* Where each register's value comes from at the end of the walk. */
@@ -51,6 +53,8 @@ struct variant {
     uint8_t any_rest;
     uint8_t trip;     /* full, and fit for trip_take */
     uint8_t any_trip;
+    uint8_t n_lrs;    /* list registers a trip carries along unchanged */
+    uint8_t vgic_ops; /* VGIC_OP_*: which of the vgic steps it has */
     uint8_t copies;   /* bit per timer: mem := hw is all that is left of its moves */
     uint8_t offset;
     uint8_t cnthctl;

@@ -35,6 +35,19 @@ void paths_clear(struct pyemu_machine *m)
         m->paths->head[i] = PYEMU_NONE;
 }
 
+/* What n trips did to the virtual interface, as vgic_lr.c counts it. */
+static void fold_vgic(struct pyemu_machine *m, const struct variant *x, uint64_t n)
+{
+    uint64_t *dyn = m->s->dyn_count;
+
+    dyn[PYEMU_P_LR_R] += n * x->n_lrs;
+    dyn[PYEMU_P_LR_W] += 2 * n * x->n_lrs;
+    dyn[PYEMU_P_FOLD] += n * x->n_lrs;
+    dyn[PYEMU_P_POPULATE] += n * x->n_lrs;
+    dyn[PYEMU_P_VGIC_IF_R] += 2 * n;
+    dyn[PYEMU_P_VGIC_IF_W] += 3 * n;
+}
+
 /* Counts go by table content: what a variant stands for, not when it was found. */
 void paths_fold(struct pyemu_machine *m)
 {
@@ -50,6 +63,8 @@ void paths_fold(struct pyemu_machine *m)
             continue;
         for (uint32_t k = 0; k < x->n_steps; k++)
             m->s->step_count[c->pool[x->first_step + k]] += n;
+        if (x->vgic_ops != 0)
+            fold_vgic(m, x, n);
         if (x->handle_prim != 0)
             m->s->dyn_count[x->handle_prim] += n;
         if (x->stat != 0)

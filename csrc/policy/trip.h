@@ -16,6 +16,7 @@ static inline void account_exit(struct pyemu_machine *m, const struct pcpu *p,
     const uint64_t ran = p->now_cyc - v->entry_cyc;
 
     v->exits[reason]++;
+    m->s->exits++;
     v->guest_cyc += ran;
     m->s->reasons[reason].guest_cyc += ran;
     hist_add(m, HIST_GUEST + reason, ran);

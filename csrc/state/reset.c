@@ -33,6 +33,7 @@ void machine_reset_stats(struct pyemu_machine *m)
     memset(s->reasons, 0, sizeof s->reasons);
     for (uint32_t r = 0; r < PYEMU_X_COUNT; r++)
         s->reasons[r].min_cyc = PYEMU_NEVER;
+    s->exits = 0;
     s->tail_guest_cyc = 0;
     for (uint32_t i = 0; i < s->cfg.n_pcpus; i++) {
         struct pcpu *p = &m->pcpus[i];

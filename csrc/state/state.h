@@ -21,6 +21,9 @@ enum {
     FI_IRQ_OFF = 48,     /* pcpu: PSTATE.I of the host */
     FI_PREEMPT_OFF = 49, /* vcpu thread: preempt_disable() */
     FI_MODE = 50,        /* vcpu: IN_GUEST_MODE */
+    FI_LR_SAME = 51,     /* list registers hold what flush wrote: folding them
+                            and flushing again would change nothing */
+    FI_N_LRS = 52,       /* 4 bits: list registers in use, with FI_LR_SAME */
     FI_REASON = 56       /* 4 bits: reason + 1 of an exit that can be fused */
 };
 
@@ -50,7 +53,7 @@ struct timer_regs {
     uint32_t pad;
 };
 
-/* One list register; packing into ICH_LR/GICH_LR formats is lr.h's. */
+/* One list register; its two architectural formats are in hw/lr.h. */
 struct list_register {
     uint16_t vintid;
     uint16_t pintid;
@@ -59,6 +62,9 @@ struct list_register {
     uint8_t prio;
     uint8_t source; /* v2 SGI CPUID, or EOI bit when not an SGI */
 };
+
+/* Underflow and no-pending maintenance interrupts (2.3). */
+enum { HCR_UIE = 1, HCR_NPIE = 2 };
 
 enum { LR_INVALID = 0, LR_PENDING = 1, LR_ACTIVE = 2, LR_BOTH = 3 };
 
@@ -169,7 +175,7 @@ struct vcpu {
     uint16_t used_lrs;
     uint8_t eoimode;
     uint8_t event;         /* WFE event register */
-    uint8_t uie;
+    uint8_t uie;           /* UIE | NPIE: maintenance interrupts asked for */
     uint8_t resident;      /* between vcpu load and put of the ioctl */
     uint32_t vapr;         /* one bit per priority group of 8 */
     uint32_t saved_pc;     /* under a scheduler put/load */
@@ -295,12 +301,15 @@ struct machine_state {
     uint64_t counters[PYEMU_C_COUNT];
     uint64_t hist[N_HISTS][PYEMU_HIST_BUCKETS];
     struct reason_sum reasons[PYEMU_X_COUNT];
+    uint64_t exits;
     uint64_t tail_guest_cyc; /* guest runs that ended with the program, no exit */
     uint64_t window_start_cyc;
     uint64_t next_move;
     uint64_t next_outside;
     uint64_t msg_seq;
     uint32_t free_msg;
+    uint32_t n_live_msgs;
+    uint32_t n_moving;     /* threads with a migration pending */
     uint32_t started;
     uint64_t last_off_cyc; /* when the latest of them ended */
     uint32_t n_off;        /* vCPU threads that ended */
@@ -363,6 +372,7 @@ struct pyemu_machine {
     uint64_t until_guest_cyc;
     uint64_t until_exits;
     uint64_t latency_cyc;          /* least cross-pCPU latency */
+    bool talks;                    /* a guest op can reach another pCPU */
     uint32_t stop;                 /* enum pyemu_stop + 1, 0 = go on */
     uint32_t stop_vcpu;
     uint32_t stop_step;
@@ -373,6 +383,11 @@ struct pyemu_machine {
 static inline bool machine_switch(const struct pyemu_machine *m, uint32_t s)
 {
     return has_bit64(m->policy.switches, s);
+}
+
+static inline void vcpu_lrs_changed(struct vcpu *v)
+{
+    v->flags &= ~(bit64(FI_LR_SAME) | UINT64_C(15) << FI_N_LRS);
 }
 
 static inline uint32_t n_threads(const struct pyemu_machine *m)
