@@ -692,7 +692,7 @@ int pyemu_irq_set(struct pyemu_machine *m, uint32_t vcpu, uint32_t intid,
 int pyemu_irq_sgi(struct pyemu_machine *m, uint32_t source, uint32_t target,
                   uint32_t intid);
 
-/* The vCPU's list registers in the format of its host's GIC; returns the number used. */
+/* The vCPU's list registers in the format of its host's GIC; unused ones 0. */
 int pyemu_list_registers(struct pyemu_machine *m, uint32_t vcpu, uint64_t *out,
                          uint32_t n);
 

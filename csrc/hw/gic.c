@@ -27,6 +27,8 @@ void gic_update(struct pcpu *p)
     const bool any = gic_candidates(p) != 0 && gic_winner(p) != INTID_SPURIOUS;
 
     put_bit64(&p->flags, PYEMU_F_PIRQ, any);
+    put_bit64(&p->flags, FI_PACT_V, has_bit32(p->irq_active, INTID_VTIMER));
+    put_bit64(&p->flags, FI_PACT_P, has_bit32(p->irq_active, INTID_PTIMER));
 }
 
 /* Linux's set-up: SGIs are edge, timers level, one priority for all (2.1). */

@@ -16,7 +16,7 @@ static inline uint32_t gic_candidates(const struct pcpu *p)
     return p->irq_enabled & pending & ~p->irq_active;
 }
 
-/* The one writer of PIRQ: call after any change of the state above. */
+/* The one writer of PIRQ and PACT_*: call after any change of the state above. */
 void gic_update(struct pcpu *p);
 
 void gic_reset(struct pcpu *p);

@@ -39,7 +39,23 @@ static bool line_high(struct walk *w, uint32_t t)
     return get(w, timer_hcan(t)) && get(w, timer_hdue(t));
 }
 
-/* Register moves; false where an output line would change. */
+/*
+ * May timer t's output change inside the walk? Only if nobody can see it: its PPI
+ * is active, so the GIC does not look; no latency is under way; no record is
+ * written; and a whole trip ends with the line as it was (mark_trip).
+ */
+static bool line_may_move(struct walk *w, uint32_t t)
+{
+    const struct pyemu_config *cfg = &w->m->s->cfg;
+
+    if (!w->whole || w->m->trace_cap != 0 || cfg->line_assert_cyc != 0 ||
+        cfg->line_retire_cyc != 0 || !get(w, t == TIMER_V ? FI_PACT_V : FI_PACT_P))
+        return false;
+    w->x.lines = 1;
+    return true;
+}
+
+/* Register moves; false where an output line would change and be seen. */
 static bool walk_reg(struct walk *w, uint32_t prim, uint32_t t)
 {
     struct reg_moves *mv = &w->x.moves[t];
@@ -56,19 +72,21 @@ static bool walk_reg(struct walk *w, uint32_t prim, uint32_t t)
         put(w, timer_due(t), get(w, timer_hdue(t)));
         break;
     case PYEMU_P_CNTV_CTL_W0:
-        if (line_high(w, t))
+        if (line_high(w, t) && !line_may_move(w, t))
             return false;
         mv->hw_ctl = FROM_ZERO;
         put(w, timer_hcan(t), false);
         break;
     case PYEMU_P_CNTV_CVAL_W:
-        if (line_high(w, t) || (get(w, timer_hcan(t)) && get(w, timer_due(t))))
+        if ((line_high(w, t) || (get(w, timer_hcan(t)) && get(w, timer_due(t)))) &&
+            !line_may_move(w, t))
             return false;
         mv->hw_cval = mv->mem_cval;
         put(w, timer_hdue(t), get(w, timer_due(t)));
         break;
     default:
-        if (line_high(w, t) || (get(w, timer_can(t)) && get(w, timer_hdue(t))))
+        if ((line_high(w, t) || (get(w, timer_can(t)) && get(w, timer_hdue(t)))) &&
+            !line_may_move(w, t))
             return false;
         mv->hw_ctl = mv->mem_ctl;
         put(w, timer_hcan(t), get(w, timer_can(t)));
@@ -112,6 +130,10 @@ static bool walk_level(struct walk *w, uint32_t prim)
     case PYEMU_P_ACT_EITHER:
         put(w, PYEMU_F_ACT, get(w, PYEMU_F_LEVEL_V) || get(w, PYEMU_F_VACT_V));
         return true;
+    case PYEMU_P_ACTIVE_SET_V: return get(w, FI_PACT_V); /* it is already */
+    case PYEMU_P_ACTIVE_CLEAR_V: return !get(w, FI_PACT_V);
+    case PYEMU_P_ACTIVE_SET_P: return get(w, FI_PACT_P);
+    case PYEMU_P_ACTIVE_CLEAR_P: return !get(w, FI_PACT_P);
     case PYEMU_P_ACT_VACT: put(w, PYEMU_F_ACT, get(w, PYEMU_F_VACT_V)); return true;
     case PYEMU_P_ACT_LEVEL: put(w, PYEMU_F_ACT, get(w, PYEMU_F_LEVEL_V)); return true;
     case PYEMU_P_ACT_EITHER_P:
@@ -443,8 +465,11 @@ struct variant *compile_variant(struct pyemu_machine *m, uint32_t pc, uint64_t f
 
     walk_from(&w, pc, m->policy.steps[pc].hook);
     finish(&w, flags, at_exit);
-    if (w.x.vgic_ops != 0 && w.x.trip == 0) {
+    if ((w.x.vgic_ops != 0 || w.x.lines != 0) && w.x.trip == 0) {
+        const uint64_t asked = w.read; /* keeps the key apart from a trip's */
+
         w = walk_new(m, flags, false); /* no whole trip: the steps are real ones */
+        w.read = asked;
         walk_from(&w, pc, m->policy.steps[pc].hook);
         finish(&w, flags, at_exit);
     }

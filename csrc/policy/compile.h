@@ -12,7 +12,8 @@
     (FLAG(HCAN_V) | FLAG(HDUE_V) | FLAG(HCAN_P) | FLAG(HDUE_P) | FLAG(PIRQ) |      \
      FLAG(RUNNING) | FLAG(VHE) | FLAG(GICV3) | FLAG(FORWARDED) |                   \
      FLAG(ACK_FORWARDED) | FLAG(DIRECT_P) | FLAG(EOIMODE1) | FLAG(RESCHED) |       \
-     FLAG(SPURIOUS) | FLAG(SYNC) | bit64(FI_IRQ_OFF))
+     FLAG(SPURIOUS) | FLAG(SYNC) | bit64(FI_IRQ_OFF) | bit64(FI_PACT_V) |          \
+     bit64(FI_PACT_P))
 
 enum { FROM_HW = 0, FROM_MEM = 1, FROM_ZERO = 2 };
 enum { VGIC_OP_SAVE = 1, VGIC_OP_SYNC = 2, VGIC_OP_FLUSH = 4, VGIC_OP_RESTORE = 8 };
@@ -54,6 +55,7 @@ struct variant {
     uint8_t trip;     /* full, and fit for trip_take */
     uint8_t any_trip;
     uint8_t n_lrs;    /* list registers a trip carries along unchanged */
+    uint8_t lines;    /* an output line falls and rises again inside */
     uint8_t vgic_ops; /* VGIC_OP_*: which of the vgic steps it has */
     uint8_t copies;   /* bit per timer: mem := hw is all that is left of its moves */
     uint8_t offset;

@@ -18,6 +18,8 @@
 
 /* Flag bits that no guard can name: they stand above PYEMU_F_COUNT. */
 enum {
+    FI_PACT_V = 46,      /* pcpu: PPI 27 is active in the GIC */
+    FI_PACT_P = 47,      /* pcpu: PPI 30 */
     FI_IRQ_OFF = 48,     /* pcpu: PSTATE.I of the host */
     FI_PREEMPT_OFF = 49, /* vcpu thread: preempt_disable() */
     FI_MODE = 50,        /* vcpu: IN_GUEST_MODE */
