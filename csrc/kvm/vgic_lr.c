@@ -113,6 +113,8 @@ void vgic_flush(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
         for (; used < n_lrs; used++) {
             const uint32_t nth = pick(m, v, taken);
 
+            if (nth >= 64)
+                break; /* fewer than n_lrs among those that are looked at */
             taken |= bit64(nth);
             populate(m, v, nth_irq(m, v, nth), &v->lr[used]);
         }
