@@ -8,6 +8,7 @@
 #include "hw/timer.h"
 #include "kvm/vgic.h"
 #include "kvm/vtimer.h"
+#include "policy/paths.h"
 #include "policy/steps.h"
 
 static struct pcpu *pcpu_of(struct pyemu_machine *m, uint32_t vcpu)
@@ -259,6 +260,8 @@ int pyemu_set_cntvoff(struct pyemu_machine *m, uint32_t vm, uint64_t cntvoff_tic
     REQUIRE(m, vm < m->s->cfg.n_vms, "vm %u does not exist (0 to %u)", vm,
             m->s->cfg.n_vms - 1U);
     m->vms[vm].cntvoff_ticks = cntvoff_ticks;
+    m->has_offsets = m->has_offsets || cntvoff_ticks != 0;
+    paths_clear(m);
     for (uint32_t i = 0; i < m->vms[vm].n_vcpus; i++) {
         const uint32_t n = m->vms[vm].first_vcpu + i;
 

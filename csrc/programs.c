@@ -26,7 +26,6 @@ static struct op_rule rule_of(uint32_t opcode)
     case PYEMU_OP_COUNT: return (struct op_rule){.is_reg = 1};
     case PYEMU_OP_JUMP:
     case PYEMU_OP_IF_INTID:
-    case PYEMU_OP_CPU_ON:
     case PYEMU_OP_RAND: return (struct op_rule){.is_jump = 1};
     case PYEMU_OP_COMPUTE_DIST:
     case PYEMU_OP_LIST_SEEK: return (struct op_rule){.is_table = 1};

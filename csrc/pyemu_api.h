@@ -280,13 +280,11 @@ enum pyemu_switch {
     PYEMU_S_RESAMPLE_DEACT,        /* 5.15: sample after deactivation too */
     PYEMU_S_SAMPLE_ON_ENABLE,      /* 5.3: resample when 27 gets enabled (B29) */
     PYEMU_S_PENDING_PMR,           /* later: pending test wants !active, PMR (B43) */
-    PYEMU_S_PRUNE_KICKS,           /* 4.17: affinity move kicks the target (B36) */
     PYEMU_S_NO_AP_LEVEL,           /* 4.17: non-HW level irqs never A+P (B27) */
     PYEMU_S_IOCTL_LOADS,           /* <= 4.15: every vcpu ioctl loads it (B12) */
     PYEMU_S_INJECT_REQUEST,        /* 4.13: injection makes a request (B25) */
     PYEMU_S_TVAL_SIGNED,           /* emulated TVAL is signed (B18) */
     PYEMU_S_HW_BIT,                /* LRs of the timer carry HW=1 */
-    PYEMU_S_PT_POLL_HW,            /* while polling, check_block reads hw */
     PYEMU_S_EOICOUNT,              /* 6.19: replay EOIcount (B39) */
     PYEMU_S_COUNT
 };

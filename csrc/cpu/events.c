@@ -18,7 +18,7 @@ static void msg_apply(struct pyemu_machine *m, struct pcpu *p,
     struct thread *th = &m->threads[msg->vcpu];
 
     /* The thread may have moved while the message was under way. */
-    if (msg->kind != MSG_DEVICE && th->pcpu != pcpu_idx(m, p)) {
+    if (th->pcpu != pcpu_idx(m, p)) {
         msg_send(m, p, th->pcpu, msg);
         return;
     }
@@ -34,6 +34,9 @@ static void msg_apply(struct pyemu_machine *m, struct pcpu *p,
         break;
     case MSG_POWER:
         psci_power_on(m, p, &m->vcpus[msg->vcpu], msg->arg);
+        break;
+    case MSG_OFF:
+        psci_vcpu_off(m, p, &m->vcpus[msg->vcpu]);
         break;
     default:
         break;

@@ -288,7 +288,7 @@ static void maintenance(struct pcpu *p, const struct vcpu *v)
 
 static void interrupts(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
-    if (p->uie != 0)
+    if ((p->uie | p->eisr) != 0)
         maintenance(p, v);
     (void)take_virq(m, p, v);
 }

@@ -16,6 +16,8 @@ static inline uint64_t lr_pack_v2(const struct list_register *lr)
         word |= (uint64_t)(lr->pintid & 0x3ffU) << 10 | bit64(31);
     else if (lr->vintid < 16)
         word |= (uint64_t)(lr->source & 7U) << 10;
+    if (lr->hw == 0 && (lr->source & LR_EOI) != 0)
+        word |= bit64(19);
     return word | (uint64_t)(lr->prio >> 3) << 23 | (uint64_t)lr->state << 28;
 }
 
@@ -26,6 +28,8 @@ static inline uint64_t lr_pack_v3(const struct list_register *lr)
 
     if (lr->hw != 0)
         word |= (uint64_t)(lr->pintid & 0x3ffU) << 32 | bit64(61);
+    else if ((lr->source & LR_EOI) != 0)
+        word |= bit64(41);
     return word | (uint64_t)lr->prio << 48 | (uint64_t)lr->state << 62;
 }
 

@@ -52,14 +52,16 @@ uint64_t timer_expiry(const struct clock *c, uint64_t cval_ticks,
 /* Derives flags and line of hw timer t now; starts line latencies (1.4). */
 void timer_recalc(struct pyemu_machine *m, struct pcpu *p, uint32_t t);
 
+/* CNTVOFF_EL2 := offset: the virtual timer compares with another count (1.2). */
+void timer_set_offset(struct pyemu_machine *m, struct pcpu *p, uint64_t offset_ticks);
+
 /* Applies line changes whose latency has passed. */
 void timer_line_events(struct pcpu *p);
 
 /* Derives CAN and DUE of the memory copy at now_cyc; their only writer. */
 void timer_mem_recalc(struct vcpu *v, uint32_t t, uint64_t now_cyc);
 
-/* Guest view of a counter: PCT less the offset in force for timer t. */
-uint64_t timer_count(const struct pyemu_machine *m, const struct vcpu *v, uint32_t t,
-                     uint64_t now_cyc);
+/* Guest view of a counter: PCT less the offset in force on this pCPU. */
+uint64_t timer_count(const struct pyemu_machine *m, const struct pcpu *p, uint32_t t);
 
 #endif

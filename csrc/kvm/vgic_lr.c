@@ -73,7 +73,10 @@ static uint32_t pick(struct pyemu_machine *m, struct vcpu *v, uint64_t taken)
         const struct vgic_irq *q = vgic_irq_of(m, v, n);
         const uint32_t key = (q->active != 0 ? 0 : 256U) + q->prio;
 
-        if (nth < 64 && !has_bit64(taken, nth) && key < best_key) {
+        const bool wanted =
+            q->active != 0 || (q->enabled != 0 && irq_is_pending(q));
+
+        if (wanted && nth < 64 && !has_bit64(taken, nth) && key < best_key) {
             best = nth;
             best_key = key;
         }
@@ -118,7 +121,16 @@ void vgic_flush(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
             taken |= bit64(nth);
             populate(m, v, nth_irq(m, v, nth), &v->lr[used]);
         }
-        v->uie |= HCR_UIE;
+        /*
+         * One LR never has two valid, so U would hold for ever: there the LR's
+         * own EOI asks for the next (a HW one cannot: the next exit serves it).
+         */
+        if (n_lrs > 1)
+            v->uie |= HCR_UIE;
+        else
+            v->lr[0].source |= LR_EOI;
+        if (machine_switch(m, PYEMU_S_EOICOUNT))
+            v->uie |= HCR_LRENPIE; /* 6.19 (B39) */
     }
     charge_switch(m, p, v, PYEMU_P_POPULATE, used);
     v->used_lrs = (uint16_t)used;
@@ -155,6 +167,7 @@ void vgic_restore(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
         p->lr[i] = v->lr[i];
     p->n_lrs = (uint8_t)v->used_lrs;
     p->uie = v->uie;
+    v->hcr_eoicount = 0; /* HCR is written */
     if (folds_to_itself(m, v))
         v->flags |= bit64(FI_LR_SAME) | (uint64_t)v->used_lrs << FI_N_LRS;
     charge_switch(m, p, v, PYEMU_P_LR_W, v->used_lrs);
@@ -179,6 +192,7 @@ void vgic_save(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
     charge_switch(m, p, v, PYEMU_P_VGIC_IF_W, 1);
     p->n_lrs = 0;
     p->uie = 0;
+    p->eisr = 0;
     gic_set_line(p, INTID_MAINT, false);
 }
 
@@ -191,7 +205,8 @@ void vgic_sample(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     m->s->dyn_count[t == TIMER_V ? PYEMU_P_EVAL_V_HW : PYEMU_P_EVAL_P_HW]++;
     p->now_cyc += m->cost[PYEMU_P_EVAL_V_HW];
     q->line = timer_line(p, t);
-    if (q->line == 0) {
+    /* an interrupt in service keeps its physical active bit (I3) */
+    if (q->line == 0 && q->active == 0) {
         charge(m, p, t == TIMER_V ? PYEMU_P_ACTIVE_CLEAR_V : PYEMU_P_ACTIVE_CLEAR_P);
         gic_set_active(p, intid, false);
     }

@@ -264,14 +264,26 @@ static bool walk_vgic(struct walk *w, uint32_t prim)
     return true;
 }
 
+/* Without offsets both writes change nothing. Else: whole trips, the timer off. */
+static bool walk_offset(struct walk *w, uint32_t prim)
+{
+    if (!w->m->has_offsets)
+        return true;
+    if (!w->whole || get(w, PYEMU_F_HCAN_V))
+        return false;
+    w->x.lines = 1;
+    w->x.offset = prim == PYEMU_P_CNTVOFF_W ? SET_GUEST : SET_ZERO;
+    return true;
+}
+
 /* Steps that are time only, or whose effect is one field set at the end. */
 static bool walk_other(struct walk *w, uint32_t prim)
 {
     struct variant *x = &w->x;
 
     switch (prim) {
-    case PYEMU_P_CNTVOFF_W: x->offset = SET_GUEST; return true;
-    case PYEMU_P_CNTVOFF_W0: x->offset = SET_ZERO; return true;
+    case PYEMU_P_CNTVOFF_W:
+    case PYEMU_P_CNTVOFF_W0: return walk_offset(w, prim);
     case PYEMU_P_CNTHCTL_W_GUEST: x->cnthctl = CNTHCTL_GUEST; return true;
     case PYEMU_P_CNTHCTL_W_HOST: x->cnthctl = CNTHCTL_HOST; return true;
     case PYEMU_P_RUNNING_SET:
@@ -357,6 +369,8 @@ static bool is_effect(uint32_t prim)
     case PYEMU_P_VGIC_SYNC:
     case PYEMU_P_EOIR_W:
     case PYEMU_P_DIR_W:
+    case PYEMU_P_CNTVOFF_W:
+    case PYEMU_P_CNTVOFF_W0:
     case PYEMU_P_LOADED_SET:
     case PYEMU_P_LOADED_CLEAR:
     case PYEMU_P_PENDING:

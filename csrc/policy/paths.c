@@ -137,10 +137,6 @@ static void move_registers(struct pcpu *p, struct vcpu *v, const struct variant 
 static void move_rest(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                       struct variant *x)
 {
-    if (x->offset == SET_GUEST)
-        p->offset_ticks = m->vms[v->vm].cntvoff_ticks;
-    else if (x->offset == SET_ZERO)
-        p->offset_ticks = 0;
     if (x->cnthctl != 0)
         p->cnthctl = x->cnthctl;
     if (x->running == SET_GUEST)

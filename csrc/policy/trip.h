@@ -24,15 +24,13 @@ static inline void account_exit(struct pyemu_machine *m, const struct pcpu *p,
 }
 
 /* Registers a trip leaves changed: the memory copies, as a save wrote them. */
-static inline void trip_registers(const struct pyemu_machine *m, struct pcpu *p,
-                                  struct vcpu *v, const struct variant *x)
+static inline void trip_registers(struct pcpu *p, struct vcpu *v,
+                                  const struct variant *x)
 {
     if ((x->copies & 1U) != 0)
         v->mem[TIMER_V] = p->hw[TIMER_V];
     if ((x->copies & 2U) != 0)
         v->mem[TIMER_P] = p->hw[TIMER_P];
-    if (x->offset == SET_GUEST)
-        p->offset_ticks = m->vms[v->vm].cntvoff_ticks;
     if (x->cnthctl != 0)
         p->cnthctl = x->cnthctl;
 }
@@ -64,7 +62,7 @@ static inline bool trip_take(struct pyemu_machine *m, struct pcpu *p, struct vcp
     p->now_cyc = end_cyc;
     v->entry_cyc = end_cyc;
     if (x->any_trip != 0)
-        trip_registers(m, p, v, x);
+        trip_registers(p, v, x);
     if (extra != 0) {
         x->n_extra++;
         m->s->dyn_count[PYEMU_P_EXTRA] += extra;

@@ -250,7 +250,7 @@ static void hook_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 
 static void woken(struct pyemu_machine *m, struct vcpu *v)
 {
-    if (v->sleep_off != 0) {
+    if (v->sleep_off != 0 || v->off != 0) {
         v->sleep_off = 0;
         run_hook(v, m, PYEMU_H_ENTER, CONT_NONE);
         return;
@@ -260,7 +260,8 @@ static void woken(struct pyemu_machine *m, struct vcpu *v)
 
 void run_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
-    if (m->vms[v->vm].off != 0 && v->stage == STAGE_HOOK && v->hook == PYEMU_H_ENTER) {
+    if (v->off != 0 && v->stage == STAGE_HOOK && v->hook == PYEMU_H_ENTER &&
+        v->pc == m->policy.hook_start[PYEMU_H_ENTER]) {
         run_end(m, p, v);
         return;
     }

@@ -62,13 +62,13 @@ struct list_register {
     uint8_t state;  /* LR_PENDING | LR_ACTIVE */
     uint8_t hw;
     uint8_t prio;
-    uint8_t source; /* v2 SGI CPUID, or EOI bit when not an SGI */
+    uint8_t source; /* v2 SGI CPUID; LR_EOI: its EOI asks for maintenance */
 };
 
 /* Underflow and no-pending maintenance interrupts (2.3). */
-enum { HCR_UIE = 1, HCR_NPIE = 2 };
+enum { HCR_UIE = 1, HCR_NPIE = 2, HCR_LRENPIE = 4 };
 
-enum { LR_INVALID = 0, LR_PENDING = 1, LR_ACTIVE = 2, LR_BOTH = 3 };
+enum { LR_INVALID = 0, LR_PENDING = 1, LR_ACTIVE = 2, LR_BOTH = 3, LR_EOI = 0x80 };
 
 /* The stored facts of one virtual interrupt; pending is derived (2.4). */
 struct vgic_irq {
@@ -187,6 +187,7 @@ struct vcpu {
     uint8_t hook;          /* enum pyemu_hook of pc */
     uint8_t ended;         /* its program is over */
     uint8_t paused;        /* stays in user space */
+    uint8_t off;           /* its VM has been powered off */
     uint8_t sleep_off;     /* sleeping because powered off */
     uint16_t hcr_eoicount;
     uint64_t block_cyc;    /* start of kvm_vcpu_block */
@@ -199,6 +200,7 @@ struct vcpu {
     uint64_t oncpu_cyc;
     uint64_t loads;
     uint64_t counted_cval; /* deadline whose expiry has been counted */
+    uint64_t acked_cval;   /* deadline that was acknowledged or withdrawn */
     uint64_t injected_cyc; /* when 27 last became pending */
     uint64_t user_levels;
     uint64_t answer;       /* of the last policy callback, +1 */
@@ -235,6 +237,7 @@ struct pcpu {
     uint8_t idle_exit;     /* charge IDLE_EXIT at the next pick */
     uint8_t n_lrs;         /* list registers in use */
     uint8_t uie;
+    uint8_t eisr;          /* an LR with LR_EOI has been deactivated */
     uint8_t stale;         /* bit per timer: CTL reads back old ISTATUS */
     uint8_t device_pending;
     uint32_t irq_pc;
@@ -267,10 +270,10 @@ struct vm {
     uint32_t user_irqchip;
     uint32_t first_vcpu;
     uint32_t n_vcpus;
-    uint32_t off;          /* SYSTEM_OFF */
+    uint32_t pad;
 };
 
-enum msg_kind { MSG_INJECT = 1, MSG_WAKE, MSG_KICK, MSG_POWER, MSG_DEVICE };
+enum msg_kind { MSG_INJECT = 1, MSG_WAKE, MSG_KICK, MSG_POWER, MSG_OFF };
 
 struct message {
     uint32_t kind;
@@ -304,6 +307,8 @@ struct machine_state {
     uint64_t hist[N_HISTS][PYEMU_HIST_BUCKETS];
     struct reason_sum reasons[PYEMU_X_COUNT];
     uint64_t exits;
+    uint64_t n_settled;    /* expired deadlines acknowledged or withdrawn */
+    uint64_t n_open_before;/* expired and open when the region began */
     uint64_t tail_guest_cyc; /* guest runs that ended with the program, no exit */
     uint64_t window_start_cyc;
     uint64_t next_move;
@@ -374,6 +379,7 @@ struct pyemu_machine {
     uint64_t until_guest_cyc;
     uint64_t until_exits;
     uint64_t latency_cyc;          /* least cross-pCPU latency */
+    bool has_offsets;              /* some VM has a CNTVOFF */
     bool talks;                    /* a guest op can reach another pCPU */
     uint32_t stop;                 /* enum pyemu_stop + 1, 0 = go on */
     uint32_t stop_vcpu;
