@@ -110,7 +110,7 @@ class Machine:
         cost_override: Mapping[str, int] | None = None,
     ) -> None:
         host = host or Host(pcpus=int(getattr(load, "pcpus", 1)))
-        vms = vms or (VM(vcpus=int(getattr(load, "vcpus", 1))),)
+        vms = vms if vms is not None else (VM(vcpus=int(getattr(load, "vcpus", 1))),)
         self.blueprint: Blueprint = resolve(
             *(host, vms, policy),
             load=load,
