@@ -3,8 +3,6 @@
  * windows no longer than the least cross-pCPU latency, so that inside a window
  * none can affect another and their order does not matter (design.md 6.8).
  */
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "account/account.h"
@@ -22,24 +20,6 @@ uint32_t pyemu_api_version(void)
 const char *pyemu_error(const struct pyemu_machine *m)
 {
     return m != NULL ? m->error : "no machine";
-}
-
-int machine_fail(struct pyemu_machine *m, int status, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    (void)vsnprintf(m->error, sizeof m->error, format, args);
-    va_end(args);
-    return status;
-}
-
-void machine_poison(struct pyemu_machine *m, const char *file, int line,
-                    const char *what)
-{
-    if (m->s->poisoned == 0)
-        (void)machine_fail(m, PYEMU_EBUG, "%s:%d: %s", file, line, what);
-    m->s->poisoned = 1;
 }
 
 void pyemu_machine_free(struct pyemu_machine *m)
