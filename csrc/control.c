@@ -8,6 +8,7 @@
 #include "hw/timer.h"
 #include "kvm/vgic.h"
 #include "kvm/vtimer.h"
+#include "policy/paths.h"
 #include "policy/steps.h"
 
 static struct pcpu *pcpu_of(struct pyemu_machine *m, uint32_t vcpu)
@@ -30,7 +31,7 @@ int pyemu_move(struct pyemu_machine *m, uint32_t vcpu, uint32_t pcpu)
 
     if (th->pcpu == pcpu && th->move_to == PYEMU_NONE)
         return PYEMU_OK;
-    th->move_to = pcpu == th->pcpu ? PYEMU_NONE : pcpu;
+    sched_set_move(m, th, pcpu == th->pcpu ? PYEMU_NONE : pcpu);
     if (th->move_to == PYEMU_NONE || th->state == T_OFF)
         return PYEMU_OK;
     if (th->state == T_RUNNING) {
@@ -44,7 +45,7 @@ int pyemu_move(struct pyemu_machine *m, uint32_t vcpu, uint32_t pcpu)
         heap_remove(m->rq_nodes, &p->rq, vcpu);
         p->n_running--;
         th->pcpu = pcpu;
-        th->move_to = PYEMU_NONE;
+        sched_set_move(m, th, PYEMU_NONE);
         count(m, PYEMU_C_MIGRATIONS);
         trace(m, p, vcpu, PYEMU_E_MIGRATE, pcpu);
         msg_send(m, p, pcpu, &(struct message){.kind = MSG_WAKE, .vcpu = vcpu});
@@ -259,6 +260,8 @@ int pyemu_set_cntvoff(struct pyemu_machine *m, uint32_t vm, uint64_t cntvoff_tic
     REQUIRE(m, vm < m->s->cfg.n_vms, "vm %u does not exist (0 to %u)", vm,
             m->s->cfg.n_vms - 1U);
     m->vms[vm].cntvoff_ticks = cntvoff_ticks;
+    m->has_offsets = m->has_offsets || cntvoff_ticks != 0;
+    paths_clear(m);
     for (uint32_t i = 0; i < m->vms[vm].n_vcpus; i++) {
         const uint32_t n = m->vms[vm].first_vcpu + i;
 

@@ -3,7 +3,7 @@
  * vCPU waits for, and the stored facts of its interrupts (2.4).
  */
 #include "account/account.h"
-#include "hw/gic.h"
+#include "hw/lr.h"
 #include "kvm/inject.h"
 #include "kvm/vgic.h"
 
@@ -116,5 +116,29 @@ int pyemu_irq_sgi(struct pyemu_machine *m, uint32_t source, uint32_t target,
     count(m, PYEMU_C_SGIS_SENT);
     inject_irq(m, &m->pcpus[m->threads[source].pcpu], &m->vcpus[target], intid,
                INJECT_SGI | (m->vcpus[source].id & 0xffU));
+    return PYEMU_OK;
+}
+
+int pyemu_list_registers(struct pyemu_machine *m, uint32_t vcpu, uint64_t *out,
+                         uint32_t n)
+{
+    const int status = check_irq(m, vcpu, 0);
+
+    if (status != PYEMU_OK)
+        return status;
+    REQUIRE(m, n == PYEMU_MAX_LRS, "%u list registers asked for, room for %u needed", n,
+            PYEMU_MAX_LRS);
+    const struct vcpu *v = &m->vcpus[vcpu];
+    const struct pcpu *p = &m->pcpus[m->threads[vcpu].pcpu];
+    const bool in_hw = v->stage == STAGE_GUEST && p->cur == vcpu;
+    const uint32_t used = in_hw ? p->n_lrs : v->used_lrs;
+
+    for (uint32_t i = 0; i < n; i++) {
+        const struct list_register *lr = in_hw ? &p->lr[i] : &v->lr[i];
+
+        out[i] = i >= used                     ? 0
+                 : m->s->cfg.gic_version == 2 ? lr_pack_v2(lr)
+                                               : lr_pack_v3(lr);
+    }
     return PYEMU_OK;
 }

@@ -1,16 +1,13 @@
 /*
  * machine.c - create, run until a reason, destroy. A run advances all pCPUs in
- * windows no longer than the time in which one can affect another (reach.h), so
- * that their order inside a window does not matter (design.md 6.8).
+ * windows no longer than the least cross-pCPU latency, so that inside a window
+ * none can affect another and their order does not matter (design.md 6.8).
  */
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "account/account.h"
 #include "base/rng.h"
 #include "cpu/pcpu.h"
-#include "cpu/reach.h"
 #include "host/horizon.h"
 #include "policy/paths.h"
 #include "state/layout.h"
@@ -23,24 +20,6 @@ uint32_t pyemu_api_version(void)
 const char *pyemu_error(const struct pyemu_machine *m)
 {
     return m != NULL ? m->error : "no machine";
-}
-
-int machine_fail(struct pyemu_machine *m, int status, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    (void)vsnprintf(m->error, sizeof m->error, format, args);
-    va_end(args);
-    return status;
-}
-
-void machine_poison(struct pyemu_machine *m, const char *file, int line,
-                    const char *what)
-{
-    if (m->s->poisoned == 0)
-        (void)machine_fail(m, PYEMU_EBUG, "%s:%d: %s", file, line, what);
-    m->s->poisoned = 1;
 }
 
 void pyemu_machine_free(struct pyemu_machine *m)
@@ -70,13 +49,42 @@ void pyemu_interrupt(struct pyemu_machine *m)
     m->interrupted = 1;
 }
 
+/*
+ * Before this cycle no pCPU can affect another: an idle one not before its next
+ * event, one whose guest computes not before it is through.
+ */
+static uint64_t earliest_output(const struct pyemu_machine *m, uint64_t start_cyc)
+{
+    uint64_t earliest = PYEMU_NEVER;
+
+    for (uint32_t i = 0; i < m->s->cfg.n_pcpus && earliest > start_cyc; i++) {
+        const struct pcpu *p = &m->pcpus[i];
+        uint64_t at = p->now_cyc;
+
+        if ((p->flags & FLAG(PIRQ)) == 0 && p->irq_stage == 0) {
+            const bool idle = p->cur == PYEMU_NONE && p->rq == PYEMU_NONE;
+            const bool vcpu = p->cur < m->s->cfg.n_vcpus;
+
+            if (idle)
+                at = horizon_next(m, p);
+            else if (vcpu && m->vcpus[p->cur].stage == STAGE_GUEST && p->n_lrs == 0)
+                at = min_u64(p->now_cyc + m->vcpus[p->cur].compute_cyc,
+                             horizon_next(m, p));
+        }
+        earliest = min_u64(earliest, max_u64(at, start_cyc));
+    }
+    return earliest;
+}
+
 /* The next window's end: latency, the next move, the run's limit. */
 static uint64_t window_end(const struct pyemu_machine *m, uint64_t start_cyc)
 {
     uint64_t end = m->until_cyc;
 
-    if (m->s->cfg.interacts != 0 && m->s->cfg.n_pcpus > 1)
-        end = min_u64(end, add_sat(start_cyc, m->reach_cyc));
+    const bool hot = m->talks || m->s->n_live_msgs != 0 || m->s->n_moving != 0;
+
+    if (m->s->cfg.interacts != 0 && m->s->cfg.n_pcpus > 1 && hot)
+        end = min_u64(end, add_sat(earliest_output(m, start_cyc), m->latency_cyc));
     if (m->s->next_move < m->n_moves)
         end = min_u64(end, max_u64(m->moves[m->s->next_move].at_cyc, start_cyc + 1));
     return end;
@@ -168,23 +176,16 @@ int pyemu_run(struct pyemu_machine *m, const struct pyemu_limits *limits,
     m->until_cyc = limits->until_cyc;
     m->until_guest_cyc = limits->until_guest_cyc;
     m->until_exits = limits->until_exits;
-    m->exits_left = PYEMU_NEVER;
-    if (m->until_exits != 0) {
-        const uint64_t taken = account_exits(m);
-
-        m->exits_left = m->until_exits > taken ? m->until_exits - taken : 0;
-    }
     m->stop = 0;
     m->trace_n = 0;
     m->interrupted = 0;
     if (m->until_guest_cyc != 0 && account_guest_cyc(m) >= m->until_guest_cyc)
         m->stop = PYEMU_STOP_GUEST_LIMIT + 1;
-    reach_update(m);
     advance(m);
     out->reason = m->stop - 1;
     out->now_cyc = out->reason == PYEMU_STOP_DONE ? m->s->last_off_cyc : least_clock(m);
     out->guest_cyc = guest_cycles(m);
-    out->exits = account_exits(m);
+    out->exits = m->s->exits;
     out->n_events = m->trace_n;
     out->vcpu = m->stop_vcpu;
     out->step = m->stop_step;

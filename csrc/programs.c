@@ -26,7 +26,6 @@ static struct op_rule rule_of(uint32_t opcode)
     case PYEMU_OP_COUNT: return (struct op_rule){.is_reg = 1};
     case PYEMU_OP_JUMP:
     case PYEMU_OP_IF_INTID:
-    case PYEMU_OP_CPU_ON:
     case PYEMU_OP_RAND: return (struct op_rule){.is_jump = 1};
     case PYEMU_OP_COMPUTE_DIST:
     case PYEMU_OP_LIST_SEEK: return (struct op_rule){.is_table = 1};
@@ -87,18 +86,6 @@ static bool ends(const struct pyemu_op *op)
     }
 }
 
-/* Ops that act on other vCPUs, or let Python do so in the middle of a run. */
-static bool reaches(uint8_t opcode)
-{
-    switch (opcode) {
-    case PYEMU_OP_SGI:
-    case PYEMU_OP_CPU_ON:
-    case PYEMU_OP_SYSTEM_OFF:
-    case PYEMU_OP_GIC_MMIO: return true;
-    default: return false;
-    }
-}
-
 int pyemu_set_program(struct pyemu_machine *m, uint32_t idx, const struct pyemu_op *ops,
                       uint32_t n_ops)
 {
@@ -113,9 +100,6 @@ int pyemu_set_program(struct pyemu_machine *m, uint32_t idx, const struct pyemu_
     }
     REQUIRE(m, ends(&ops[n_ops - 1U]),
             "program %u: the last op must end, jump or return, not fall off", idx);
-    m->programs[idx].reaches = 0;
-    for (uint32_t i = 0; i < n_ops; i++)
-        m->programs[idx].reaches |= reaches(ops[i].op);
     m->programs[idx].ops = ops;
     m->programs[idx].n = n_ops;
     return PYEMU_OK;

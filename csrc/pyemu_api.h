@@ -280,13 +280,11 @@ enum pyemu_switch {
     PYEMU_S_RESAMPLE_DEACT,        /* 5.15: sample after deactivation too */
     PYEMU_S_SAMPLE_ON_ENABLE,      /* 5.3: resample when 27 gets enabled (B29) */
     PYEMU_S_PENDING_PMR,           /* later: pending test wants !active, PMR (B43) */
-    PYEMU_S_PRUNE_KICKS,           /* 4.17: affinity move kicks the target (B36) */
     PYEMU_S_NO_AP_LEVEL,           /* 4.17: non-HW level irqs never A+P (B27) */
     PYEMU_S_IOCTL_LOADS,           /* <= 4.15: every vcpu ioctl loads it (B12) */
     PYEMU_S_INJECT_REQUEST,        /* 4.13: injection makes a request (B25) */
     PYEMU_S_TVAL_SIGNED,           /* emulated TVAL is signed (B18) */
     PYEMU_S_HW_BIT,                /* LRs of the timer carry HW=1 */
-    PYEMU_S_PT_POLL_HW,            /* while polling, check_block reads hw */
     PYEMU_S_EOICOUNT,              /* 6.19: replay EOIcount (B39) */
     PYEMU_S_COUNT
 };
@@ -692,6 +690,10 @@ int pyemu_irq_set(struct pyemu_machine *m, uint32_t vcpu, uint32_t intid,
 int pyemu_irq_sgi(struct pyemu_machine *m, uint32_t source, uint32_t target,
                   uint32_t intid);
 
+/* The vCPU's list registers in the format of its host's GIC; unused ones 0. */
+int pyemu_list_registers(struct pyemu_machine *m, uint32_t vcpu, uint64_t *out,
+                         uint32_t n);
+
 int pyemu_move(struct pyemu_machine *m, uint32_t vcpu, uint32_t pcpu);
 int pyemu_pcpu_online(struct pyemu_machine *m, uint32_t pcpu, uint32_t online);
 int pyemu_vcpu_reset(struct pyemu_machine *m, uint32_t vcpu);
@@ -717,7 +719,9 @@ int pyemu_pcpu_stats(struct pyemu_machine *m, uint32_t first, uint32_t n,
 int pyemu_reason_sums(struct pyemu_machine *m, uint64_t *count, uint64_t *guest_cyc,
                       uint64_t *handling_cyc, uint64_t *min_cyc, uint64_t *max_cyc,
                       uint32_t n);
-uint64_t pyemu_trace_hash(const struct pyemu_event *ev, uint64_t n, uint64_t seed);
+/* Feeds records into one chain a pCPU; the order between pCPUs does not enter. */
+int pyemu_trace_hash(const struct pyemu_event *ev, uint64_t n, uint64_t *chains,
+                     uint32_t n_chains);
 uint64_t pyemu_snapshot_bytes(const struct pyemu_machine *m);
 int pyemu_snapshot_save(struct pyemu_machine *m, uint8_t *out, uint64_t n);
 int pyemu_snapshot_load(struct pyemu_machine *m, const uint8_t *in, uint64_t n);

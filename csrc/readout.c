@@ -3,6 +3,7 @@
 
 #include "account/account.h"
 #include "policy/paths.h"
+#include "state/reset.h"
 
 uint64_t pyemu_count_ticks(const struct pyemu_machine *m, uint64_t cyc)
 {
@@ -39,6 +40,11 @@ int pyemu_counters(struct pyemu_machine *m, uint64_t *out, uint32_t n)
     REQUIRE(m, n == PYEMU_C_COUNT, "%u counters asked for, %u exist", n, PYEMU_C_COUNT);
     paths_fold(m);
     memcpy(out, m->s->counters, sizeof m->s->counters);
+    /* every deadline that expired was acknowledged, withdrawn, or is still open */
+    const uint64_t had = out[PYEMU_C_EXPIRIES] + m->s->n_open_before;
+    const uint64_t accounted = m->s->n_settled + reset_open_deadlines(m);
+
+    out[PYEMU_C_LOST] = had > accounted ? had - accounted : 0;
     return PYEMU_OK;
 }
 

@@ -39,6 +39,9 @@ static int check_config(struct pyemu_machine *m, const struct pyemu_config *c)
             "gic_version %u is neither 2 nor 3", c->gic_version);
     REQUIRE(m, c->direct_ptimer == 0 || c->vhe != 0,
             "direct_ptimer needs vhe: an nVHE host uses CNTP itself (1.3)");
+    REQUIRE(m, c->cntfrq_hz <= c->cpu_hz,
+            "cntfrq_hz %llu is above cpu_hz %llu", (unsigned long long)c->cntfrq_hz,
+            (unsigned long long)c->cpu_hz);
     REQUIRE(m, c->tick_cyc == 0 || c->tick_cyc >= 1000,
             "tick_cyc %llu is out of range (0, or at least 1000)",
             (unsigned long long)c->tick_cyc);
@@ -289,6 +292,7 @@ int pyemu_set_vm(struct pyemu_machine *m, uint32_t vm, const struct pyemu_vm_con
     REQUIRE(m, m->s->cfg.gic_version == 3 || c->n_vcpus <= 8,
             "vm %u: a GICv2 VM has at most 8 vCPUs, not %u", vm, c->n_vcpus);
     m->vms[vm].cntvoff_ticks = c->cntvoff_ticks;
+    m->has_offsets = m->has_offsets || c->cntvoff_ticks != 0;
     m->vms[vm].user_irqchip = c->user_irqchip;
     m->vms[vm].first_vcpu = c->first_vcpu;
     m->vms[vm].n_vcpus = c->n_vcpus;
@@ -337,6 +341,7 @@ int pyemu_set_vcpu(struct pyemu_machine *m, uint32_t vcpu,
     v->exit_cyc = PYEMU_NEVER;
     v->injected_cyc = PYEMU_NEVER;
     v->counted_cval = PYEMU_NEVER;
+    v->acked_cval = PYEMU_NEVER;
     v->iar = INTID_SPURIOUS;
     put_bit64(&v->flags, PYEMU_F_POWERED_OFF, c->powered_on == 0);
     put_bit64(&v->flags, PYEMU_F_USER_IRQCHIP, m->vms[c->vm].user_irqchip != 0);
@@ -374,6 +379,24 @@ int pyemu_set_trace(struct pyemu_machine *m, struct pyemu_event *buf, uint64_t c
     return PYEMU_OK;
 }
 
+/* Can a guest or the outside reach a vCPU on another pCPU? */
+static bool talks(const struct pyemu_machine *m)
+{
+    for (uint64_t i = 0; i < m->n_outside; i++)
+        if (m->outside[i].vcpu != PYEMU_NONE)
+            return true;
+    for (uint32_t i = 0; i < m->s->cfg.n_programs; i++)
+        for (uint32_t k = 0; k < m->programs[i].n; k++)
+            switch (m->programs[i].ops[k].op) {
+            case PYEMU_OP_SGI:
+            case PYEMU_OP_CPU_ON:
+            case PYEMU_OP_SYSTEM_OFF:
+            case PYEMU_OP_GIC_MMIO: return true;
+            default: break;
+            }
+    return false;
+}
+
 /* Threads start when their start time comes; those at 0 are runnable now. */
 int pyemu_start(struct pyemu_machine *m)
 {
@@ -393,6 +416,7 @@ int pyemu_start(struct pyemu_machine *m)
         (void)soft_cancel(m, task_node(m, i));
         sched_enqueue(m, &m->pcpus[m->threads[t].pcpu], t, false);
     }
+    m->talks = talks(m);
     m->s->started = 1;
     machine_reset_stats(m);
     return PYEMU_OK;

@@ -1,8 +1,7 @@
 """The only module that touches the compiled core.
 
-It refuses a core built from another header, maps each status to an exception,
-derives numpy layouts from the C types and lends arrays to C without copying.
-`Core` is one machine handle: one thread at a time, closed by `close` or at exit.
+It refuses a core built from another header, maps each status to an exception, derives
+numpy layouts from the C types and lends arrays to C. `Core`: one thread at a time.
 """
 
 from __future__ import annotations
@@ -101,7 +100,7 @@ def dtype(struct: str) -> np.dtype[Any]:
 def enum(name: str, prefix: str) -> dict[str, int]:
     """Return the members of ``enum pyemu_<name>``, lower case, without `prefix`.
 
-    ``count`` is kept; inner bounds such as ``step_count`` name nothing and are not.
+    ``count`` is kept; inner bounds such as ``step_count`` are not.
 
     Examples
     --------
@@ -124,14 +123,10 @@ def borrow(
 
     Parameters
     ----------
-    arr
-        One-dimensional, C-contiguous, of exactly `want`.
-    want
-        The layout, from `dtype`, or a scalar type.
-    decl
-        The C type, for example ``"struct pyemu_op[]"``.
-    writable
-        Whether C writes into it.
+    arr, want
+        One-dimensional and C-contiguous, of exactly the dtype `want`.
+    decl, writable
+        The C type, such as ``"struct pyemu_op[]"``, and whether C writes into it.
 
     Raises
     ------
@@ -332,6 +327,11 @@ class Core:
         new = ffi.new("struct pyemu_irq_state *", dict(facts))
         self._call("irq_set", vcpu, intid, new)
 
+    def list_registers(self, vcpu: int) -> list[int]:
+        """Return a vCPU's list registers in the format of its GIC."""
+        words = self.read_u64("list_registers", int(lib.PYEMU_MAX_LRS), vcpu)
+        return [int(word) for word in words]
+
     def count_ticks(self, cyc: int) -> int:
         """Return the system counter at a cycle, ticks."""
         return int(lib.pyemu_count_ticks(self.handle, cyc))
@@ -363,7 +363,7 @@ class Core:
         return out
 
     def snapshot(self) -> NDArray[np.uint8]:
-        """Return the whole machine as bytes."""
+        """Return the machine as bytes."""
         out = np.zeros(int(lib.pyemu_snapshot_bytes(self.handle)), dtype="u1")
         ptr = borrow(out, out.dtype, "uint8_t[]", writable=True)
         self._call("snapshot_save", ptr, out.size)
@@ -375,7 +375,7 @@ class Core:
         self._call("snapshot_load", ptr, blob.size)
 
     def bytes_used(self) -> int:
-        """Return the size of the machine's one allocation, bytes."""
+        """Return the size of the one allocation, bytes."""
         return int(lib.pyemu_machine_bytes(self.handle))
 
 
@@ -393,7 +393,8 @@ def hist_lows() -> NDArray[np.uint64]:
     return out
 
 
-def trace_hash(events: NDArray[Any], seed: int = 0) -> int:
-    """Return the hash of trace records; feed the last hash in as the next seed."""
+def trace_hash(events: NDArray[Any], chains: NDArray[np.uint64]) -> None:
+    """Feed trace records into one hash chain a pCPU, in place."""
     ptr = borrow(events, dtype("event"), "struct pyemu_event[]")
-    return int(lib.pyemu_trace_hash(ptr, events.size, seed))
+    out = borrow(chains, U64, "uint64_t[]", writable=True)
+    lib.pyemu_trace_hash(ptr, events.size, out, chains.size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Final
 
 import numpy as np
@@ -24,19 +25,19 @@ class EventLog:
         The machine; tracing begins at once unless `keep` is 0.
     keep
         Most records to keep in memory.
+    n_pcpus
+        Of the machine.
 
     Attributes
     ----------
     n_events
         Records written so far, kept or not.
-    hash
-        Of every record in order.
     """
 
-    def __init__(self, core: _ffi.Core, keep: int) -> None:
+    def __init__(self, core: _ffi.Core, keep: int, n_pcpus: int) -> None:
         self.keep = whole("trace", keep, 0, 2**40, "records")
         self.n_events = 0
-        self.hash = 0
+        self._chains = np.zeros(n_pcpus, dtype=np.uint64)
         self._kept: list[NDArray[Any]] = []
         self._buffer = np.zeros(BATCH if keep else 0, dtype=_ffi.dtype("event"))
         if keep:
@@ -47,14 +48,20 @@ class EventLog:
         if n == 0:
             return
         new = self._buffer[:n]
-        self.hash = _ffi.trace_hash(new, self.hash)
+        _ffi.trace_hash(new, self._chains)
         room = self.keep - sum(one.size for one in self._kept)
         if room > 0:
             self._kept.append(new[:room].copy())
         self.n_events += n
 
+    @property
+    def hash(self) -> int:
+        """Of every record, in order on each pCPU: the same however the run was cut."""
+        raw = self._chains.astype("<u8").tobytes()
+        return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "little")
+
     def events(self) -> NDArray[Any]:
-        """Return the kept records as one array of ``struct pyemu_event``."""
+        """Return the kept records, in order on each pCPU, as one structured array."""
         if not self._kept:
             return self._buffer[:0]
         return np.concatenate(self._kept)

@@ -110,7 +110,7 @@ class Machine:
         cost_override: Mapping[str, int] | None = None,
     ) -> None:
         host = host or Host(pcpus=int(getattr(load, "pcpus", 1)))
-        vms = vms or (VM(vcpus=int(getattr(load, "vcpus", 1))),)
+        vms = vms if vms is not None else (VM(vcpus=int(getattr(load, "vcpus", 1))),)
         self.blueprint: Blueprint = resolve(
             *(host, vms, policy),
             load=load,
@@ -125,7 +125,7 @@ class Machine:
             self._check_move(move.vcpu, move.pcpu)
         self.core: _ffi.Core = self.blueprint.create(moves)
         self._balancer = balancer or self._rotation()
-        self._log = EventLog(self.core, trace)
+        self._log = EventLog(self.core, trace, host.pcpus)
         self.now_cyc = 0
         self.host_s = 0.0
         self.stop: Stop | None = None

@@ -32,6 +32,8 @@ def _vms(load: Any, vms: Sequence[VM] | None, vcpus: int | None) -> tuple[VM, ..
     if vms is None:
         n = int(load.vcpus) if vcpus is None else vcpus
         vms = (VM(vcpus=n),)
+    elif not vms:
+        raise ConfigError("run.vms", vms, "at least one VM")
     elif vcpus is not None:
         raise ConfigError("run.vcpus", vcpus, "either vms or vcpus")
     return tuple(vm if vm.load is not None else replace(vm, load=load) for vm in vms)

@@ -62,6 +62,11 @@ class VcpuView:
         """The eight registers of its op program."""
         return tuple(int(value) for value in self._stats()["regs"])
 
+    @property
+    def list_registers(self) -> tuple[int, ...]:
+        """Its list registers as GICH_LR (v2) or ICH_LR_EL2 (v3) words, unused 0."""
+        return tuple(self._machine.core.list_registers(self.index))
+
     def one_reg(self) -> dict[str, Any]:
         """Return the ONE_REG and device-attribute view of the stopped vCPU.
 

@@ -25,6 +25,7 @@ C_LAYERS = [
     "account",
     "state",
     "base",
+    "a64",  # the processor core knows nothing of the rest, not even base
 ]
 # Python: a module may import what stands strictly below its group, or in it.
 PY_LAYERS = [
@@ -97,10 +98,12 @@ def test_c_file_function_and_line_sizes(path):
     assert len(text.splitlines()) <= limit
     assert not [n for n, line in enumerate(text.splitlines(), 1) if len(line) > 88]
     exempt = {"pyemu_set_policy", "pyemu_reason_sums"}  # the boundary's fat calls
+    # One function holds every handler: computed goto reaches labels, not functions.
+    dispatch = {"interpret"} if path.name == "exec.c" else set()
     bad = [
         (name, n, params)
         for name, n, params in c_functions(text)
-        if n > 70 or (params > 5 and name not in exempt)
+        if (n > 70 and name not in dispatch) or (params > 5 and name not in exempt)
     ]
     assert not bad
 

@@ -1,8 +1,6 @@
 /* account.c - histograms, trace records and their hash. */
 #include "account/account.h"
 
-#include "base/rng.h"
-
 uint64_t pyemu_hist_low(uint32_t bucket)
 {
     if (bucket < 32)
@@ -18,16 +16,6 @@ uint64_t account_guest_cyc(const struct pyemu_machine *m)
 
     for (uint32_t r = 0; r < PYEMU_X_COUNT; r++)
         sum += m->s->reasons[r].guest_cyc;
-    return sum;
-}
-
-uint64_t account_exits(const struct pyemu_machine *m)
-{
-    uint64_t sum = 0;
-
-    for (uint32_t i = 0; i < m->s->cfg.n_vcpus; i++)
-        for (uint32_t r = 0; r < PYEMU_X_COUNT; r++)
-            sum += m->vcpus[i].exits[r];
     return sum;
 }
 
@@ -65,19 +53,30 @@ void trace_put(struct pyemu_machine *m, const struct pcpu *p, uint32_t vcpu,
     e->sub = (uint8_t)(kind_sub >> 8);
 }
 
-/* Field by field, so that neither padding nor byte order can enter. */
-uint64_t pyemu_trace_hash(const struct pyemu_event *ev, uint64_t n, uint64_t seed)
+static uint64_t rotate(uint64_t x, uint32_t by)
 {
-    uint64_t h = seed;
+    return x << by | x >> (64 - by);
+}
+
+/*
+ * Field by field, so that neither padding nor byte order can enter. One chain a
+ * pCPU: where a window or a buffer ended does not matter.
+ */
+int pyemu_trace_hash(const struct pyemu_event *ev, uint64_t n, uint64_t *chains,
+                     uint32_t n_chains)
+{
+    const uint64_t k = UINT64_C(0x9e3779b97f4a7c15);
 
     for (uint64_t i = 0; i < n; i++) {
         const uint64_t who = ((uint64_t)ev[i].vcpu << 32) |
-                             ((uint64_t)ev[i].pcpu << 16) |
                              ((uint64_t)ev[i].kind << 8) | ev[i].sub;
+        const uint64_t x = ev[i].cyc * UINT64_C(0xbf58476d1ce4e5b9) ^
+                           rotate(ev[i].arg * UINT64_C(0x94d049bb133111eb), 23) ^
+                           rotate(who * k, 41);
 
-        h = rng_mix(h ^ ev[i].cyc);
-        h = rng_mix(h ^ ev[i].arg);
-        h = rng_mix(h ^ who);
+        if (ev[i].pcpu >= n_chains)
+            return PYEMU_EINVAL;
+        chains[ev[i].pcpu] = (rotate(chains[ev[i].pcpu], 5) ^ x) * k;
     }
-    return h;
+    return PYEMU_OK;
 }

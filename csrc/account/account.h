@@ -42,9 +42,8 @@ static inline void hist_add(struct pyemu_machine *m, uint32_t which, uint64_t va
     m->s->hist[which][hist_bucket(value)]++;
 }
 
-/* Guest cycles and exits of the measured region, runs under way left out. */
+/* Guest cycles of the measured region, runs under way left out. */
 uint64_t account_guest_cyc(const struct pyemu_machine *m);
-uint64_t account_exits(const struct pyemu_machine *m);
 
 void account_handling(struct pyemu_machine *m, uint32_t reason, uint64_t cyc,
                       uint64_t n);

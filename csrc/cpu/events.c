@@ -18,7 +18,7 @@ static void msg_apply(struct pyemu_machine *m, struct pcpu *p,
     struct thread *th = &m->threads[msg->vcpu];
 
     /* The thread may have moved while the message was under way. */
-    if (msg->kind != MSG_DEVICE && th->pcpu != pcpu_idx(m, p)) {
+    if (th->pcpu != pcpu_idx(m, p)) {
         msg_send(m, p, th->pcpu, msg);
         return;
     }
@@ -35,6 +35,9 @@ static void msg_apply(struct pyemu_machine *m, struct pcpu *p,
     case MSG_POWER:
         psci_power_on(m, p, &m->vcpus[msg->vcpu], msg->arg);
         break;
+    case MSG_OFF:
+        psci_vcpu_off(m, p, &m->vcpus[msg->vcpu]);
+        break;
     default:
         break;
     }
@@ -48,6 +51,7 @@ static void msg_deliver(struct pyemu_machine *m, struct pcpu *p)
 
         m->msgs[n].next_free = m->s->free_msg;
         m->s->free_msg = n;
+        m->s->n_live_msgs--;
         msg_apply(m, p, &msg);
     }
 }
@@ -87,8 +91,12 @@ void events_due(struct pyemu_machine *m, struct pcpu *p)
         gic_set_line(p, INTID_HTIMER_VHE, true);
     if (p->msgs != PYEMU_NONE)
         msg_deliver(m, p);
-    if (p->rq != PYEMU_NONE && p->next_slice_cyc <= p->now_cyc)
+    if (p->rq != PYEMU_NONE && p->next_slice_cyc <= p->now_cyc &&
+        (p->flags & FLAG(RESCHED)) == 0) {
         p->flags |= FLAG(RESCHED);
+        if (p->cur < m->s->cfg.n_vcpus && m->vcpus[p->cur].stage == STAGE_GUEST)
+            gic_set_pending(p, INTID_SGI_KICK); /* a guest does not look */
+    }
     if (p->next_outside < m->n_outside)
         outside_events(m, p);
     horizon_update(m, p);

@@ -116,7 +116,7 @@ static bool must_stop(struct pyemu_machine *m)
 {
     if (m->trace_n >= m->trace_stop)
         m->stop = PYEMU_STOP_TRACE_FULL + 1;
-    else if (m->exits_left == 0)
+    else if (m->until_exits != 0 && m->s->exits >= m->until_exits)
         m->stop = PYEMU_STOP_EXIT_LIMIT + 1;
     else if (m->interrupted != 0)
         m->stop = PYEMU_STOP_INTERRUPTED + 1;

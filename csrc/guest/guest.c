@@ -130,8 +130,6 @@ static enum op_result rare_op(struct pyemu_machine *m, struct pcpu *p, struct vc
     case PYEMU_OP_RESET_STATS:
         paths_fold(m); /* what stands in variants belongs to the time before */
         machine_reset_stats(m);
-        if (m->until_exits != 0)
-            m->exits_left = m->until_exits;
         return OP_NEXT;
     case PYEMU_OP_TIMER_SET:
     case PYEMU_OP_TIMER_CVAL:
@@ -244,9 +242,9 @@ static inline void trips_begin(const struct pyemu_machine *m, const struct pcpu 
 
     if (steady == VGIC_UNSTEADY)
         steady = vgic_alone(m, p, v);
-    f->flags = p->flags | v->flags | (uint64_t)steady << FI_VGIC;
-    if (m->paths != NULL && (f->flags & FLAG(RESCHED)) == 0 && m->vms[v->vm].off == 0)
-        f->max_exits = min_u64(m->exits_left - 1U, MAX_TRIPS);
+    f->flags = p->flags | v->flags | offset_flag(m, p, v) | (uint64_t)steady << FI_VGIC;
+    if (trips_allowed(m, v) && (f->flags & FLAG(RESCHED)) == 0)
+        f->max_exits = min_u64(trips_left(m), MAX_TRIPS);
 }
 
 /*
@@ -298,7 +296,7 @@ static void maintenance(struct pcpu *p, const struct vcpu *v)
 
 static void interrupts(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
-    if (p->uie != 0)
+    if ((p->uie | p->eisr) != 0)
         maintenance(p, v);
     (void)take_virq(m, p, v);
 }

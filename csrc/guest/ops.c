@@ -30,10 +30,10 @@ static uint64_t list_next(const struct pyemu_machine *m, struct vcpu *v)
     return v->list_end == 0 ? 0 : t->values[v->list_end - 1];
 }
 
-static void set_cval(const struct pyemu_machine *m, struct pcpu *p,
-                     const struct vcpu *v, uint32_t t, uint64_t cval_ticks)
+static void set_cval(const struct pyemu_machine *m, struct pcpu *p, uint32_t t,
+                     uint64_t cval_ticks)
 {
-    const uint64_t offset = t == TIMER_V ? m->vms[v->vm].cntvoff_ticks : 0;
+    const uint64_t offset = t == TIMER_V ? p->offset_ticks : 0;
 
     p->hw[t].cval_ticks = cval_ticks;
     p->hw[t].expiry_cyc = timer_expiry(&m->s->clock, cval_ticks, offset, p->now_cyc);
@@ -44,49 +44,61 @@ static void write_timer(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
 {
     const uint32_t t = op->a;
     struct timer_regs *r = &p->hw[t];
-    const uint64_t now = p->now_cyc;
 
     switch (op->op) {
     case PYEMU_OP_TIMER_SET:
         r->ctl = CTL_ENABLE;
-        set_cval(m, p, v, t, timer_count(m, v, t, now) + op->c);
+        set_cval(m, p, t, timer_count(m, p, t) + op->c);
         break;
-    case PYEMU_OP_TIMER_CVAL: set_cval(m, p, v, t, op->c); break;
+    case PYEMU_OP_TIMER_CVAL: set_cval(m, p, t, op->c); break;
     case PYEMU_OP_TIMER_TVAL: {
         const uint64_t low = op->c & UINT32_MAX;
         const uint64_t sext = (low >> 31) != 0 ? low | ~(uint64_t)UINT32_MAX : low;
 
-        set_cval(m, p, v, t, timer_count(m, v, t, now) + sext);
+        set_cval(m, p, t, timer_count(m, p, t) + sext);
         break;
     }
     case PYEMU_OP_TIMER_CTL:
         r->ctl = (uint32_t)op->c & (CTL_ENABLE | CTL_IMASK);
         break;
     case PYEMU_OP_TIMER_LIST:
-        set_cval(m, p, v, t, r->cval_ticks + list_next(m, v));
+        set_cval(m, p, t, r->cval_ticks + list_next(m, v));
         break;
     default: {
         uint64_t next = r->cval_ticks + op->c;
 
         if ((op->flags & 1U) != 0) {
-            const uint64_t count_now = timer_count(m, v, t, now);
+            const uint64_t count_now = timer_count(m, p, t);
 
             if (next <= count_now)
                 next = count_now + op->c;
         }
-        set_cval(m, p, v, t, next);
+        set_cval(m, p, t, next);
         break;
     }
     }
 }
 
+/* A deadline that the guest withdraws before it acknowledged is not lost. */
+static void note_silenced(struct pyemu_machine *m, const struct pcpu *p, struct vcpu *v,
+                          uint32_t t)
+{
+    if (t != TIMER_V || !timer_line(p, t) || v->acked_cval == p->hw[t].cval_ticks)
+        return;
+    v->acked_cval = p->hw[t].cval_ticks;
+    m->s->n_settled++;
+}
+
 bool ops_timer(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                const struct pyemu_op *op)
 {
-    if (op->a == TIMER_P && m->s->cfg.direct_ptimer == 0)
-        return false; /* CNTHCTL traps CNTP_* (1.2) */
+    /* CNTHCTL.EL1PCEN grants CNTP_*; on VHE it is clear for good (1.2) */
+    if (op->a == TIMER_P && m->s->cfg.direct_ptimer == 0 &&
+        (m->s->cfg.vhe != 0 || p->cnthctl == CNTHCTL_GUEST))
+        return false;
     const uint64_t before_cyc = p->hw[op->a].expiry_cyc;
 
+    note_silenced(m, p, v, op->a);
     charge(m, p, PYEMU_P_G_SYSREG);
     write_timer(m, p, v, op);
     trace(m, p, vcpu_idx(m, v), KIND(PYEMU_E_TIMER_WRITE, op->a),
@@ -101,6 +113,10 @@ bool ops_timer(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
 static void ack_vtimer(struct pyemu_machine *m, const struct pcpu *p, struct vcpu *v)
 {
     count(m, PYEMU_C_TICKS_ACKED);
+    if (timer_line(p, TIMER_V) && v->acked_cval != p->hw[TIMER_V].cval_ticks) {
+        v->acked_cval = p->hw[TIMER_V].cval_ticks;
+        m->s->n_settled++;
+    }
     if (timer_line(p, TIMER_V))
         hist_add(m, HIST_TIMER, p->now_cyc - p->hw[TIMER_V].expiry_cyc);
     else

@@ -35,12 +35,12 @@ static inline uint64_t hw_next(const struct pcpu *p)
                    min_u64(p->line_due_cyc[TIMER_V], p->line_due_cyc[TIMER_P]));
 }
 
-void horizon_update(struct pyemu_machine *m, struct pcpu *p)
+uint64_t horizon_next(const struct pyemu_machine *m, const struct pcpu *p)
 {
     const uint64_t now = p->now_cyc;
     const bool raised = has_bit32(p->irq_line, INTID_HTIMER_VHE);
     uint64_t h = min_u64(unless_seen(host_timer_next(m, p), now, raised),
-                         min_u64(p->window_cyc, hw_next(p)));
+                         hw_next(p));
 
     if (p->cur < m->s->cfg.n_vcpus)
         h = min_u64(h, mem_next(&m->vcpus[p->cur]));
@@ -51,5 +51,10 @@ void horizon_update(struct pyemu_machine *m, struct pcpu *p)
                                    has_bit64(p->flags, PYEMU_F_RESCHED)));
     if (p->next_outside < m->n_outside)
         h = min_u64(h, m->outside[p->next_outside].at_cyc);
-    p->horizon_cyc = h;
+    return h;
+}
+
+void horizon_update(struct pyemu_machine *m, struct pcpu *p)
+{
+    p->horizon_cyc = min_u64(p->window_cyc, horizon_next(m, p));
 }

@@ -106,6 +106,12 @@ void sched_tick(struct pyemu_machine *m, struct pcpu *p)
         p->flags |= FLAG(RESCHED);
 }
 
+void sched_set_move(struct pyemu_machine *m, struct thread *th, uint32_t to)
+{
+    m->s->n_moving += (to != PYEMU_NONE) - (uint32_t)(th->move_to != PYEMU_NONE);
+    th->move_to = to;
+}
+
 void msg_send(struct pyemu_machine *m, const struct pcpu *from, uint32_t to,
               const struct message *msg)
 {
@@ -123,6 +129,7 @@ void msg_send(struct pyemu_machine *m, const struct pcpu *from, uint32_t to,
     struct pcpu *p = &m->pcpus[to];
 
     m->s->free_msg = m->msgs[n].next_free;
+    m->s->n_live_msgs++;
     m->msgs[n] = *msg;
     m->msgs[n].at_cyc = from->now_cyc + m->latency_cyc;
     heap_push(m->msg_nodes, &p->msgs, n, m->msgs[n].at_cyc);
@@ -149,7 +156,7 @@ void sched_wake(struct pyemu_machine *m, struct pcpu *p, uint32_t t)
         return;
     if (th->move_to != PYEMU_NONE) {
         th->pcpu = th->move_to;
-        th->move_to = PYEMU_NONE;
+        sched_set_move(m, th, PYEMU_NONE);
         count(m, PYEMU_C_MIGRATIONS);
         trace(m, p, t, PYEMU_E_MIGRATE, th->pcpu);
     }
@@ -189,5 +196,5 @@ void sched_thread_off(struct pyemu_machine *m, struct pcpu *p, uint32_t state)
     } else {
         sched_enqueue(m, p, t, false);
     }
-    th->move_to = PYEMU_NONE;
+    sched_set_move(m, th, PYEMU_NONE);
 }

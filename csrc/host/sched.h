@@ -19,6 +19,9 @@ void sched_tick(struct pyemu_machine *m, struct pcpu *p);
 /* Wakes thread t from pCPU p: here, or by message to its own pCPU. */
 void sched_wake(struct pyemu_machine *m, struct pcpu *p, uint32_t t);
 
+/* Sets or clears (PYEMU_NONE) the pending migration of a thread. */
+void sched_set_move(struct pyemu_machine *m, struct thread *th, uint32_t to);
+
 /* Message to another pCPU, at least the least latency away. */
 void msg_send(struct pyemu_machine *m, const struct pcpu *from, uint32_t to,
               const struct message *msg);

@@ -102,10 +102,20 @@ void timer_line_events(struct pcpu *p)
     }
 }
 
-uint64_t timer_count(const struct pyemu_machine *m, const struct vcpu *v, uint32_t t,
-                     uint64_t now_cyc)
+uint64_t timer_count(const struct pyemu_machine *m, const struct pcpu *p, uint32_t t)
 {
-    const uint64_t pct = clock_ticks_at(&m->s->clock, now_cyc);
+    const uint64_t pct = clock_ticks_at(&m->s->clock, p->now_cyc);
 
-    return t == TIMER_V ? pct - m->vms[v->vm].cntvoff_ticks : pct;
+    return t == TIMER_V ? pct - p->offset_ticks : pct;
+}
+
+void timer_set_offset(struct pyemu_machine *m, struct pcpu *p, uint64_t offset_ticks)
+{
+    struct timer_regs *r = &p->hw[TIMER_V];
+
+    if (p->offset_ticks == offset_ticks)
+        return;
+    p->offset_ticks = offset_ticks;
+    r->expiry_cyc = timer_expiry(&m->s->clock, r->cval_ticks, offset_ticks, p->now_cyc);
+    timer_recalc(m, p, TIMER_V);
 }

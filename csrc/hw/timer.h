@@ -68,8 +68,10 @@ static inline void timer_mem_recalc(struct vcpu *v, uint32_t t, uint64_t now_cyc
                can << timer_can(t) | due << timer_due(t);
 }
 
-/* Guest view of a counter: PCT less the offset in force for timer t. */
-uint64_t timer_count(const struct pyemu_machine *m, const struct vcpu *v, uint32_t t,
-                     uint64_t now_cyc);
+/* CNTVOFF_EL2 := offset: the virtual timer compares with another count (1.2). */
+void timer_set_offset(struct pyemu_machine *m, struct pcpu *p, uint64_t offset_ticks);
+
+/* Guest view of a counter: PCT less the offset in force on this pCPU. */
+uint64_t timer_count(const struct pyemu_machine *m, const struct pcpu *p, uint32_t t);
 
 #endif

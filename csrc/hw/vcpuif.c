@@ -61,6 +61,8 @@ static void deactivate_lr(struct pyemu_machine *m, struct pcpu *p,
         trace(m, p, p->running, KIND(PYEMU_E_DEACTIVATE, lr->pintid), 0);
     }
     set_lr_state(lr, (uint8_t)(lr->state & ~(uint32_t)LR_ACTIVE));
+    if (lr->hw == 0 && (lr->source & LR_EOI) != 0 && lr->state == LR_INVALID)
+        p->eisr = 1;
 }
 
 static struct list_register *find_active(struct pcpu *p, uint32_t intid)
@@ -78,12 +80,12 @@ bool vcpuif_eoi(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_
     v->vapr &= v->vapr - 1U; /* the highest running priority drops */
     struct list_register *lr = find_active(p, intid);
 
-    if (v->eoimode != 0)
-        return false;
     if (lr == NULL) {
-        v->hcr_eoicount++;
+        v->hcr_eoicount++; /* whatever VEOIM is: the reading of 2.3 */
         return false;
     }
+    if (v->eoimode != 0)
+        return false;
     deactivate_lr(m, p, lr);
     return true;
 }
@@ -101,13 +103,18 @@ bool vcpuif_dir(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_
 uint32_t vcpuif_misr(const struct pcpu *p, const struct vcpu *v)
 {
     uint32_t n_valid = 0;
-    uint32_t misr = 0;
+    uint32_t n_pending = 0;
+    uint32_t misr = p->eisr != 0 ? MISR_EOI : 0;
 
-    for (uint32_t i = 0; i < p->n_lrs; i++)
+    for (uint32_t i = 0; i < p->n_lrs; i++) {
         n_valid += p->lr[i].state != LR_INVALID;
-    if (p->uie != 0 && n_valid < 2)
+        n_pending += p->lr[i].state == LR_PENDING;
+    }
+    if ((p->uie & HCR_UIE) != 0 && n_valid < 2)
         misr |= MISR_U;
-    if (p->uie != 0 && v->hcr_eoicount != 0)
+    if ((p->uie & HCR_NPIE) != 0 && n_pending == 0)
+        misr |= MISR_NP;
+    if ((p->uie & HCR_LRENPIE) != 0 && v->hcr_eoicount != 0)
         misr |= MISR_LRENP;
     return misr;
 }

@@ -21,7 +21,7 @@ bool vcpuif_eoi(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
 bool vcpuif_dir(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                 uint32_t intid);
 
-/* Maintenance conditions: EOI, U, NP ... bits of MISR (2.3). */
+/* Maintenance conditions: bits of MISR (2.3). */
 enum { MISR_EOI = 1, MISR_U = 2, MISR_LRENP = 4, MISR_NP = 8 };
 uint32_t vcpuif_misr(const struct pcpu *p, const struct vcpu *v);
 

@@ -18,8 +18,8 @@ static bool is_mapped_level(const struct pyemu_machine *m, const struct vgic_irq
 }
 
 /* v2 SGI: one LR per source; the latch stays while sources remain. */
-static void take_latch(const struct pyemu_machine *m, struct vgic_irq *q,
-                       struct list_register *lr)
+static void take_latch(const struct pyemu_machine *m, struct vcpu *v,
+                       struct vgic_irq *q, struct list_register *lr)
 {
     if (m->s->cfg.gic_version == 2 && lr->vintid < 16 && q->source != 0) {
         const uint32_t src = lowest_bit32(q->source);
@@ -27,8 +27,10 @@ static void take_latch(const struct pyemu_machine *m, struct vgic_irq *q,
         lr->source = (uint8_t)src;
         q->active_source = (uint8_t)src;
         q->source = (uint8_t)(q->source & (q->source - 1U));
-        if (q->source != 0)
+        if (q->source != 0) {
+            v->uie |= HCR_NPIE; /* come back for the next source (B26) */
             return;
+        }
     }
     q->latch = 0;
 }
@@ -52,7 +54,7 @@ static void populate(struct pyemu_machine *m, struct vcpu *v, uint32_t intid,
     if (pending) {
         lr->state = LR_PENDING;
         if (q->edge != 0)
-            take_latch(m, q, lr);
+            take_latch(m, v, q, lr);
         else if (lr->hw != 0 && machine_switch(m, PYEMU_S_LOWER_ON_POPULATE))
             q->line = 0;
     }
@@ -73,7 +75,10 @@ static uint32_t pick(struct pyemu_machine *m, struct vcpu *v, uint64_t taken)
         const struct vgic_irq *q = vgic_irq_of(m, v, n);
         const uint32_t key = (q->active != 0 ? 0 : 256U) + q->prio;
 
-        if (nth < 64 && !has_bit64(taken, nth) && key < best_key) {
+        const bool wanted =
+            q->active != 0 || (q->enabled != 0 && irq_is_pending(q));
+
+        if (wanted && nth < 64 && !has_bit64(taken, nth) && key < best_key) {
             best = nth;
             best_key = key;
         }
@@ -113,10 +118,21 @@ void vgic_flush(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
         for (; used < n_lrs; used++) {
             const uint32_t nth = pick(m, v, taken);
 
+            if (nth >= 64)
+                break; /* fewer than n_lrs among those that are looked at */
             taken |= bit64(nth);
             populate(m, v, nth_irq(m, v, nth), &v->lr[used]);
         }
-        v->uie = 1;
+        /*
+         * One LR never has two valid, so U would hold for ever: there the LR's
+         * own EOI asks for the next (a HW one cannot: the next exit serves it).
+         */
+        if (n_lrs > 1)
+            v->uie |= HCR_UIE;
+        else
+            v->lr[0].source |= LR_EOI;
+        if (machine_switch(m, PYEMU_S_EOICOUNT))
+            v->uie |= HCR_LRENPIE; /* 6.19 (B39) */
     }
     charge_switch(m, p, v, PYEMU_P_POPULATE, used);
     v->used_lrs = (uint16_t)used;
@@ -130,6 +146,7 @@ void vgic_restore(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
         p->lr[i] = v->lr[i];
     p->n_lrs = (uint8_t)v->used_lrs;
     p->uie = v->uie;
+    v->hcr_eoicount = 0; /* HCR is written */
     charge_switch(m, p, v, PYEMU_P_LR_W, v->used_lrs);
     charge_switch(m, p, v, PYEMU_P_VGIC_IF_W, 2);
 }
@@ -150,6 +167,7 @@ void vgic_save(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
     charge_switch(m, p, v, PYEMU_P_VGIC_IF_W, 1);
     p->n_lrs = 0;
     p->uie = 0;
+    p->eisr = 0;
     gic_set_line(p, INTID_MAINT, false);
 }
 
@@ -162,7 +180,8 @@ void vgic_sample(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     m->s->dyn_count[t == TIMER_V ? PYEMU_P_EVAL_V_HW : PYEMU_P_EVAL_P_HW]++;
     p->now_cyc += m->cost[PYEMU_P_EVAL_V_HW];
     q->line = timer_line(p, t);
-    if (q->line == 0) {
+    /* an interrupt in service keeps its physical active bit (I3) */
+    if (q->line == 0 && q->active == 0) {
         charge(m, p, t == TIMER_V ? PYEMU_P_ACTIVE_CLEAR_V : PYEMU_P_ACTIVE_CLEAR_P);
         gic_set_active(p, intid, false);
     }
@@ -217,6 +236,13 @@ static bool lr_settled(const struct pyemu_machine *m, const struct vgic_irq *q,
            lr->prio == q->prio && lr->source == q->active_source;
 }
 
+/* Nothing asks for maintenance, and writing HCR would change nothing. */
+static bool hcr_quiet(const struct pcpu *p, const struct vcpu *v)
+{
+    return (p->uie | v->uie | p->eisr | v->hcr_eoicount) == 0 &&
+           !has_bit32(p->irq_line, INTID_MAINT);
+}
+
 static bool list_unwanted(const struct vcpu *v)
 {
     for (uint32_t at = v->ap_head; at != AP_END; at = v->irq[at].next)
@@ -232,7 +258,7 @@ uint32_t vgic_steady(const struct pyemu_machine *m, const struct pcpu *p,
     const uint32_t n = v->used_lrs;
     uint32_t at = v->ap_head;
 
-    if (n != p->n_lrs || (p->uie | v->uie) != 0 || has_bit32(p->irq_line, INTID_MAINT))
+    if (n != p->n_lrs || !hcr_quiet(p, v))
         return VGIC_UNSTEADY;
     if (n == 0 && at != AP_END)
         return list_unwanted(v) ? VGIC_IDLE : VGIC_UNSTEADY;
@@ -259,7 +285,7 @@ static bool host_alone(const struct pyemu_machine *m, const struct pcpu *p)
     return (gic_candidates(p) & ~ppi) == 0 && (p->irq_enabled & ppi) != 0 &&
            ((p->irq_edge | p->irq_latch) & ppi) == 0 &&
            has_bit32(p->irq_line, INTID_VTIMER) == line &&
-           p->line_target[TIMER_V] == line && !has_bit32(p->irq_line, INTID_MAINT) &&
+           p->line_target[TIMER_V] == line &&
            p->running_prio == PRIORITY_IDLE && p->prio[INTID_VTIMER] < p->pmr &&
            cfg->line_assert_cyc == 0 && cfg->line_retire_cyc == 0;
 }
@@ -272,7 +298,7 @@ uint32_t vgic_alone(const struct pyemu_machine *m, const struct pcpu *p,
     const uint32_t n = v->used_lrs;
     const bool listed = v->ap_head == INTID_VTIMER;
 
-    if (n > 1 || n != p->n_lrs || v->ap_len != listed || (p->uie | v->uie) != 0 ||
+    if (n > 1 || n != p->n_lrs || v->ap_len != listed || !hcr_quiet(p, v) ||
         !is_mapped_level(m, q) || q->enabled == 0 || q->latch != 0 ||
         p->running != vcpu_idx(m, v) || !host_alone(m, p))
         return VGIC_UNSTEADY;

@@ -48,6 +48,8 @@ static void reg_move(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
         mem->cval_ticks = hw->cval_ticks;
         mem->expiry_cyc = hw->expiry_cyc;
         put_bit64(&v->flags, timer_due(t), has_bit64(p->flags, timer_hdue(t)));
+        if (t == TIMER_V && p->offset_ticks != m->vms[v->vm].cntvoff_ticks)
+            vtimer_mem_written(m, v, t, p->now_cyc); /* the guest's own offset */
         break;
     case PYEMU_P_CNTV_CTL_W0:
         hw->ctl = 0;
@@ -56,6 +58,9 @@ static void reg_move(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     case PYEMU_P_CNTV_CVAL_W:
         hw->cval_ticks = mem->cval_ticks;
         hw->expiry_cyc = mem->expiry_cyc;
+        if (t == TIMER_V && p->offset_ticks != m->vms[v->vm].cntvoff_ticks)
+            hw->expiry_cyc = timer_expiry(&m->s->clock, hw->cval_ticks,
+                                          p->offset_ticks, p->now_cyc);
         timer_recalc(m, p, t);
         break;
     default:

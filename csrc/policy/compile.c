@@ -79,8 +79,8 @@ static bool walk_other(struct walk *w, uint32_t prim)
     struct variant *x = &w->x;
 
     switch (prim) {
-    case PYEMU_P_CNTVOFF_W: x->offset = SET_GUEST; return true;
-    case PYEMU_P_CNTVOFF_W0: x->offset = SET_ZERO; return true;
+    case PYEMU_P_CNTVOFF_W:
+    case PYEMU_P_CNTVOFF_W0: return !w->m->has_offsets; /* else the expiry moves */
     case PYEMU_P_CNTHCTL_W_GUEST: x->cnthctl = CNTHCTL_GUEST; return true;
     case PYEMU_P_CNTHCTL_W_HOST: x->cnthctl = CNTHCTL_HOST; return true;
     case PYEMU_P_RUNNING_SET:
@@ -209,6 +209,8 @@ static bool is_effect(uint32_t prim)
     case PYEMU_P_VGIC_SYNC:
     case PYEMU_P_EOIR_W:
     case PYEMU_P_DIR_W:
+    case PYEMU_P_CNTVOFF_W:
+    case PYEMU_P_CNTVOFF_W0:
     case PYEMU_P_LOADED_SET:
     case PYEMU_P_LOADED_CLEAR:
     case PYEMU_P_PENDING:
@@ -258,8 +260,8 @@ static bool moves_equal(const struct variant *a, const struct variant *b)
 {
     return memcmp(a->moves, b->moves, sizeof a->moves) == 0 &&
            memcmp(a->line, b->line, sizeof a->line) == 0 && a->raises == b->raises &&
-           a->offset == b->offset && a->cnthctl == b->cnthctl &&
-           a->running == b->running && a->irq_saved == b->irq_saved;
+           a->cnthctl == b->cnthctl && a->running == b->running &&
+           a->irq_saved == b->irq_saved;
 }
 
 /* Are the moves done twice the moves done once? */

@@ -15,6 +15,9 @@
      FLAG(SPURIOUS) | FLAG(SYNC) | bit64(FI_IRQ_OFF) | bit64(FI_PACT_V) |           \
      bit64(FI_PACT_P))
 
+/* Not kept: looked at each time a walk is looked up (found_flags). */
+#define FOUND_FLAGS (UINT64_C(15) << FI_VGIC | bit64(FI_OFFSET))
+
 /* Counts beside those of steps that a walk may add to. */
 enum path_dyn { DYN_LR_R, DYN_LR_W, DYN_IF_R, DYN_IF_W, DYN_POPULATE, DYN_FOLD,
                 DYN_INJECT, DYN_SAMPLE, DYN_SAMPLE_CLEAR, N_DYN };
@@ -85,7 +88,6 @@ struct variant {
     uint64_t n_extra;  /* of count, with handling time of their own */
     uint32_t next;
     uint32_t first_step;
-    uint8_t offset;
     uint8_t cnthctl;
     uint8_t running;
     uint8_t irq_saved;
@@ -114,6 +116,15 @@ struct path_cache {
     uint16_t pool[STEP_POOL];
     struct path_record records[RECORD_POOL];
 };
+
+/* CNTVOFF and the VM's offset; only where some VM has one does it matter. */
+static inline uint64_t offset_flag(const struct pyemu_machine *m, const struct pcpu *p,
+                                   const struct vcpu *v)
+{
+    return m->has_offsets && p->offset_ticks == m->vms[v->vm].cntvoff_ticks
+               ? bit64(FI_OFFSET)
+               : 0;
+}
 
 /* New variant for these flags; NULL when the cache is full. */
 struct variant *compile_variant(struct pyemu_machine *m, uint32_t pc,

@@ -229,10 +229,6 @@ void trip_moves(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     move_line(p, x, TIMER_P);
     if (x->raises != 0)
         timer_count_expiry(m, p);
-    if (x->offset == SET_GUEST)
-        p->offset_ticks = m->vms[v->vm].cntvoff_ticks;
-    else if (x->offset == SET_ZERO)
-        p->offset_ticks = 0;
     if (x->cnthctl != 0)
         p->cnthctl = x->cnthctl;
     if (x->running == SET_GUEST)
@@ -297,7 +293,7 @@ static inline bool apply(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v
     p->now_cyc += total;
     v->switch_cyc += x->switch_cyc;
     p->flags = new_flags & PCPU_FLAGS;
-    v->flags = new_flags & ~(PCPU_FLAGS | UINT64_C(15) << FI_VGIC);
+    v->flags = new_flags & ~(PCPU_FLAGS | FOUND_FLAGS);
     if (x->moves_id != 0)
         trip_moves(m, p, v, x, start_cyc);
     if (x->handle_prim != 0)
@@ -318,7 +314,7 @@ static inline bool disturbed(uint64_t flags)
 static inline uint64_t key_flags(const struct pyemu_machine *m, const struct pcpu *p,
                                  const struct vcpu *v, uint32_t pc)
 {
-    const uint64_t flags = flags_of(p, v);
+    const uint64_t flags = flags_of(p, v) | offset_flag(m, p, v);
 
     if (pc != m->policy.hook_start[PYEMU_H_EXIT])
         return flags;
@@ -330,7 +326,7 @@ enum walk_result paths_walk(struct pyemu_machine *m, struct pcpu *p, struct vcpu
 {
     enum walk_result result = WALK_NONE;
 
-    if (m->vms[v->vm].off != 0) /* SYSTEM_OFF is noticed at the run loop's top */
+    if (v->off != 0) /* SYSTEM_OFF is noticed at the run loop's top */
         return result;
     while (*pc < end && m->stop == 0) {
         const uint64_t flags = key_flags(m, p, v, *pc);

@@ -67,8 +67,9 @@ static NOINLINE void isr_prim(struct pyemu_machine *m, struct pcpu *p, uint32_t 
     case PYEMU_P_EOIR_W:
         gic_eoi(p, p->acked, has_bit64(p->flags, PYEMU_F_EOIMODE1));
         break;
-    case PYEMU_P_DIR_W:
-        gic_deactivate(p, p->acked);
+    case PYEMU_P_DIR_W: /* ignored with EOImode 0 (2.1) */
+        if (has_bit64(p->flags, PYEMU_F_EOIMODE1))
+            gic_deactivate(p, p->acked);
         break;
     default:
         break;
@@ -83,8 +84,10 @@ static NOINLINE void pcpu_prim(struct pyemu_machine *m, struct pcpu *p, struct v
         p->stale = 0;
         p->flags |= FLAG(SYNC);
         break;
-    case PYEMU_P_CNTVOFF_W: p->offset_ticks = m->vms[v->vm].cntvoff_ticks; break;
-    case PYEMU_P_CNTVOFF_W0: p->offset_ticks = 0; break;
+    case PYEMU_P_CNTVOFF_W:
+        timer_set_offset(m, p, m->vms[v->vm].cntvoff_ticks);
+        break;
+    case PYEMU_P_CNTVOFF_W0: timer_set_offset(m, p, 0); break;
     case PYEMU_P_CNTHCTL_W_GUEST: p->cnthctl = CNTHCTL_GUEST; break;
     case PYEMU_P_CNTHCTL_W_HOST: p->cnthctl = CNTHCTL_HOST; break;
     case PYEMU_P_IRQ_OFF: p->flags |= bit64(FI_IRQ_OFF); break;

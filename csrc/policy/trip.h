@@ -41,6 +41,17 @@ static inline uint64_t reason_bits(uint32_t reason)
     return (uint64_t)(reason + 1U) << FI_REASON;
 }
 
+/* Round trips that may still be taken; the last exit of a limit leaves by itself. */
+static inline uint64_t trips_left(const struct pyemu_machine *m)
+{
+    return m->until_exits == 0 ? PYEMU_NEVER : m->until_exits - m->s->exits - 1U;
+}
+
+static inline bool trips_allowed(const struct pyemu_machine *m, const struct vcpu *v)
+{
+    return m->paths != NULL && v->off == 0 && trips_left(m) != 0;
+}
+
 /* Stores what a run of the loop changed. */
 static inline void flow_end(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                             const struct flow *f)
@@ -51,12 +62,11 @@ static inline void flow_end(struct pyemu_machine *m, struct pcpu *p, struct vcpu
     if (f->n_exits == 0)
         return;
     p->flags = f->flags & PCPU_FLAGS;
-    v->flags = f->flags & ~(PCPU_FLAGS | UINT64_C(15) << FI_VGIC);
+    v->flags = f->flags & ~(PCPU_FLAGS | FOUND_FLAGS);
     v->entry_cyc = f->entry_cyc;
     v->guest_cyc += f->guest_cyc;
     v->switch_cyc += f->switch_cyc;
-    if (m->exits_left != PYEMU_NEVER)
-        m->exits_left -= f->n_exits;
+    m->s->exits += f->n_exits;
 }
 
 /* Finds the round trip for these flags, NULL if there is none (paths.c). */

@@ -57,6 +57,10 @@ bool walk_reg(struct walk *w, uint32_t prim, uint32_t t)
 {
     struct reg_moves *mv = &w->x.moves[t];
     const bool was = prim >= PYEMU_P_CNTV_CTL_W0 && walk_line_high(w, t);
+    const bool cval = prim == PYEMU_P_CNTV_CVAL_R || prim == PYEMU_P_CNTV_CVAL_W;
+
+    if (t == TIMER_V && cval && w->m->has_offsets && !walk_get(w, FI_OFFSET))
+        return false; /* another offset is in force: the expiry moves */
 
     switch (prim) {
     case PYEMU_P_CNTV_CTL_R:

@@ -74,8 +74,8 @@ static void alone_sample(struct walk *w)
 
     walk_charge(w, DYN_SAMPLE, 1, false);
     walk_put(w, PYEMU_F_LINE_V, line);
-    if (line)
-        return;
+    if (line || walk_get(w, PYEMU_F_VACT_V))
+        return; /* in service it keeps its physical active bit (I3) */
     walk_charge(w, DYN_SAMPLE_CLEAR, 1, false);
     walk_put(w, FI_PACT_V, false);
     w->x.gic.pact = SET_ZERO;
@@ -227,12 +227,14 @@ static bool walk_ack(struct walk *w)
     return walk_record(w, KIND(PYEMU_E_IRQ, intid & 0xffU), ARG_CONST, intid);
 }
 
-/* EOIR drops the priority, DIR (or EOIR with EOImode 0) deactivates (2.1). */
+/* EOIR drops the priority; DIR, with EOImode 0 EOIR itself, deactivates (2.1). */
 static bool walk_eoi(struct walk *w, uint32_t prim)
 {
     if (prim == PYEMU_P_EOIR_W)
         w->acked = false;
-    if (prim == PYEMU_P_DIR_W || !walk_get(w, PYEMU_F_EOIMODE1)) {
+    const bool eoimode1 = walk_get(w, PYEMU_F_EOIMODE1);
+
+    if ((prim == PYEMU_P_DIR_W) == eoimode1) {
         walk_put(w, FI_PACT_V, false);
         w->x.gic.pact = SET_ZERO;
     }

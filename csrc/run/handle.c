@@ -97,7 +97,7 @@ static void handle_psci(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     switch (op->op) {
     case PYEMU_OP_CPU_ON: psci_cpu_on(m, p, v, op->a, op->b); break;
     case PYEMU_OP_CPU_OFF: v->flags |= FLAG(POWERED_OFF) | FLAG(REQ); break;
-    case PYEMU_OP_SYSTEM_OFF: psci_system_off(m, v); break;
+    case PYEMU_OP_SYSTEM_OFF: psci_system_off(m, p, v); break;
     default: break;
     }
 }

@@ -3,6 +3,9 @@
 
 #include "account/account.h"
 #include "host/sched.h"
+#include "hw/gic.h"
+#include "kvm/vtimer.h"
+#include "policy/steps.h"
 
 void psci_cpu_on(struct pyemu_machine *m, struct pcpu *p, const struct vcpu *caller,
                  uint32_t id, uint32_t entry)
@@ -12,6 +15,9 @@ void psci_cpu_on(struct pyemu_machine *m, struct pcpu *p, const struct vcpu *cal
     if (id >= vm->n_vcpus)
         return; /* INVALID_PARAMETERS */
     const uint32_t t = vm->first_vcpu + id;
+
+    if (entry >= m->programs[m->vcpus[t].prog].n)
+        return; /* INVALID_ADDRESS */
     const struct message msg = {.kind = MSG_POWER, .vcpu = t, .arg = entry};
 
     if (m->threads[t].pcpu == pcpu_idx(m, p)) {
@@ -28,7 +34,13 @@ void psci_power_on(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
 {
     if ((v->flags & FLAG(POWERED_OFF)) == 0)
         return; /* ALREADY_ON */
+    for (uint32_t t = 0; t < N_TIMERS; t++) { /* kvm_reset_vcpu */
+        v->mem[t].ctl = 0;
+        vtimer_mem_written(m, v, t, p->now_cyc);
+    }
+    hook_run(m, p, v, PYEMU_H_RESET);
     v->flags &= ~FLAG(POWERED_OFF);
+    v->compute_cyc = 0;
     v->gpc = entry;
     v->pstate_i = 1;
     v->in_irq = 0;
@@ -36,12 +48,37 @@ void psci_power_on(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
         sched_wake(m, p, vcpu_idx(m, v));
 }
 
-void psci_system_off(struct pyemu_machine *m, struct vcpu *caller)
+void psci_vcpu_off(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
-    struct vm *vm = &m->vms[caller->vm];
+    const uint32_t t = vcpu_idx(m, v);
 
-    vm->off = 1;
-    for (uint32_t i = 0; i < vm->n_vcpus; i++)
-        m->vcpus[vm->first_vcpu + i].flags |= FLAG(REQ);
+    v->off = 1;
+    v->flags |= FLAG(REQ);
+    if (m->threads[t].state == T_SLEEPING)
+        sched_wake(m, p, t);
+    else if (p->cur == t && has_bit64(v->flags, FI_MODE))
+        gic_set_pending(p, INTID_SGI_KICK);
+}
+
+/* The others learn it as they would: by a request and a kick. */
+void psci_system_off(struct pyemu_machine *m, struct pcpu *p, struct vcpu *caller)
+{
+    const struct vm *vm = &m->vms[caller->vm];
+
+    for (uint32_t i = 0; i < vm->n_vcpus; i++) {
+        const uint32_t t = vm->first_vcpu + i;
+
+        if (&m->vcpus[t] == caller || m->vcpus[t].ended != 0)
+            continue;
+        if (m->threads[t].pcpu == pcpu_idx(m, p)) {
+            psci_vcpu_off(m, p, &m->vcpus[t]);
+            continue;
+        }
+        count(m, PYEMU_C_IPIS_SENT);
+        charge(m, p, PYEMU_P_IPI_SEND);
+        msg_send(m, p, m->threads[t].pcpu,
+                 &(struct message){.kind = MSG_OFF, .vcpu = t});
+    }
+    caller->off = 1;
     caller->after = AFTER_OFF;
 }

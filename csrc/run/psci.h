@@ -13,6 +13,9 @@ void psci_power_on(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                    uint32_t entry);
 
 /* SYSTEM_OFF: every vCPU of the VM ends when it next looks. */
-void psci_system_off(struct pyemu_machine *m, struct vcpu *caller);
+void psci_system_off(struct pyemu_machine *m, struct pcpu *p, struct vcpu *caller);
+
+/* The same as it reaches one vCPU's own pCPU: request, wake, kick. */
+void psci_vcpu_off(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
 
 #endif

@@ -27,8 +27,7 @@ static void leave(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     v->guest_cyc += ran;
     v->reason = (uint8_t)reason;
     v->exit_cyc = p->now_cyc;
-    if (m->exits_left != PYEMU_NEVER)
-        m->exits_left--;
+    m->s->exits++;
     trace(m, p, vcpu_idx(m, v), KIND(PYEMU_E_EXIT, reason), 0);
     run_guest_exit(m, p, v);
 }
@@ -73,14 +72,13 @@ void trap_irq(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 
 uint64_t trap_irq_trip(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
-    if (m->paths == NULL || m->exits_left <= 1 || m->vms[v->vm].off != 0 ||
-        has_bit64(p->flags, PYEMU_F_RESCHED))
+    if (!trips_allowed(m, v) || has_bit64(p->flags, PYEMU_F_RESCHED))
         return 0;
     const uint32_t reason = irq_exit_reason(p);
     struct flow f = {.now_cyc = p->now_cyc,
                      .limit_cyc = PYEMU_NEVER,
                      .horizon_cyc = p->horizon_cyc,
-                     .flags = p->flags | v->flags |
+                     .flags = p->flags | v->flags | offset_flag(m, p, v) |
                               (uint64_t)vgic_alone(m, p, v) << FI_VGIC,
                      .entry_cyc = v->entry_cyc,
                      .max_exits = 1,

@@ -22,6 +22,15 @@ static void reset_threads(struct pyemu_machine *m)
     }
 }
 
+uint64_t reset_open_deadlines(const struct pyemu_machine *m)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < m->s->cfg.n_vcpus; i++)
+        n += m->vcpus[i].counted_cval != m->vcpus[i].acked_cval;
+    return n;
+}
+
 void machine_reset_stats(struct pyemu_machine *m)
 {
     struct machine_state *s = m->s;
@@ -33,6 +42,9 @@ void machine_reset_stats(struct pyemu_machine *m)
     memset(s->reasons, 0, sizeof s->reasons);
     for (uint32_t r = 0; r < PYEMU_X_COUNT; r++)
         s->reasons[r].min_cyc = PYEMU_NEVER;
+    s->exits = 0;
+    s->n_settled = 0;
+    s->n_open_before = reset_open_deadlines(m);
     s->tail_guest_cyc = 0;
     for (uint32_t i = 0; i < s->cfg.n_pcpus; i++) {
         struct pcpu *p = &m->pcpus[i];

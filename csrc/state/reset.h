@@ -4,6 +4,9 @@
 
 #include "state/state.h"
 
+/* Deadlines that have expired and were neither acknowledged nor withdrawn. */
+uint64_t reset_open_deadlines(const struct pyemu_machine *m);
+
 void machine_reset_stats(struct pyemu_machine *m);
 
 #endif

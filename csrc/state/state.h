@@ -21,6 +21,7 @@ enum {
     FI_IRQ_OFF = 48,     /* pcpu: PSTATE.I of the host */
     FI_PREEMPT_OFF = 49, /* vcpu thread: preempt_disable() */
     FI_MODE = 50,        /* vcpu: IN_GUEST_MODE */
+    FI_OFFSET = 51,      /* CNTVOFF is that of the VM */
     FI_PACT_V = 46,      /* pcpu: 27 is physically active (2.1) */
     FI_PACT_P = 47,      /* pcpu: 30 is */
     FI_VGIC = 52,        /* 4 bits, enum vgic_steady: what a round trip finds */
@@ -62,17 +63,20 @@ struct timer_regs {
     uint32_t pad;
 };
 
-/* One list register; packing into ICH_LR/GICH_LR formats is lr.h's. */
+/* One list register; its two architectural formats are in hw/lr.h. */
 struct list_register {
     uint16_t vintid;
     uint16_t pintid;
     uint8_t state;  /* LR_PENDING | LR_ACTIVE */
     uint8_t hw;
     uint8_t prio;
-    uint8_t source; /* v2 SGI CPUID, or EOI bit when not an SGI */
+    uint8_t source; /* v2 SGI CPUID; LR_EOI: its EOI asks for maintenance */
 };
 
-enum { LR_INVALID = 0, LR_PENDING = 1, LR_ACTIVE = 2, LR_BOTH = 3 };
+/* Underflow and no-pending maintenance interrupts (2.3). */
+enum { HCR_UIE = 1, HCR_NPIE = 2, HCR_LRENPIE = 4 };
+
+enum { LR_INVALID = 0, LR_PENDING = 1, LR_ACTIVE = 2, LR_BOTH = 3, LR_EOI = 0x80 };
 
 /* The stored facts of one virtual interrupt; pending is derived (2.4). */
 struct vgic_irq {
@@ -181,7 +185,7 @@ struct vcpu {
     uint16_t used_lrs;
     uint8_t eoimode;
     uint8_t event;         /* WFE event register */
-    uint8_t uie;
+    uint8_t uie;           /* UIE | NPIE: maintenance interrupts asked for */
     uint8_t resident;      /* between vcpu load and put of the ioctl */
     uint32_t vapr;         /* one bit per priority group of 8 */
     uint32_t saved_pc;     /* under a scheduler put/load */
@@ -191,6 +195,7 @@ struct vcpu {
     uint8_t hook;          /* enum pyemu_hook of pc */
     uint8_t ended;         /* its program is over */
     uint8_t paused;        /* stays in user space */
+    uint8_t off;           /* its VM has been powered off */
     uint8_t sleep_off;     /* sleeping because powered off */
     uint16_t hcr_eoicount;
     uint64_t block_cyc;    /* start of kvm_vcpu_block */
@@ -203,11 +208,14 @@ struct vcpu {
     uint64_t oncpu_cyc;
     uint64_t loads;
     uint64_t counted_cval; /* deadline whose expiry has been counted */
+    uint64_t acked_cval;   /* deadline that was acknowledged or withdrawn */
     uint64_t injected_cyc; /* when 27 last became pending */
     uint64_t user_levels;
     uint64_t answer;       /* of the last policy callback, +1 */
     uint32_t trap_op;      /* op that trapped: what handle_exit looks at */
-    uint32_t pad;
+    uint8_t saved_hook;
+    uint8_t saved_scratch; /* FIRE, CHANGED, ACT, WAKE under a scheduler put/load */
+    uint16_t pad;
     struct list_register lr[PYEMU_MAX_LRS];
     struct vgic_irq irq[N_PRIVATE];
 };
@@ -239,6 +247,7 @@ struct pcpu {
     uint8_t idle_exit;     /* charge IDLE_EXIT at the next pick */
     uint8_t n_lrs;         /* list registers in use */
     uint8_t uie;
+    uint8_t eisr;          /* an LR with LR_EOI has been deactivated */
     uint8_t stale;         /* bit per timer: CTL reads back old ISTATUS */
     uint8_t device_pending;
     uint32_t irq_pc;
@@ -271,10 +280,10 @@ struct vm {
     uint32_t user_irqchip;
     uint32_t first_vcpu;
     uint32_t n_vcpus;
-    uint32_t off;          /* SYSTEM_OFF */
+    uint32_t pad;
 };
 
-enum msg_kind { MSG_INJECT = 1, MSG_WAKE, MSG_KICK, MSG_POWER, MSG_DEVICE };
+enum msg_kind { MSG_INJECT = 1, MSG_WAKE, MSG_KICK, MSG_POWER, MSG_OFF };
 
 struct message {
     uint32_t kind;
@@ -307,12 +316,17 @@ struct machine_state {
     uint64_t counters[PYEMU_C_COUNT];
     uint64_t hist[N_HISTS][PYEMU_HIST_BUCKETS];
     struct reason_sum reasons[PYEMU_X_COUNT];
+    uint64_t exits;
+    uint64_t n_settled;    /* expired deadlines acknowledged or withdrawn */
+    uint64_t n_open_before;/* expired and open when the region began */
     uint64_t tail_guest_cyc; /* guest runs that ended with the program, no exit */
     uint64_t window_start_cyc;
     uint64_t next_move;
     uint64_t next_outside;
     uint64_t msg_seq;
     uint32_t free_msg;
+    uint32_t n_live_msgs;
+    uint32_t n_moving;     /* threads with a migration pending */
     uint32_t started;
     uint64_t last_off_cyc; /* when the latest of them ended */
     uint32_t n_off;        /* vCPU threads that ended */
@@ -335,7 +349,6 @@ struct policy_table {
 struct program {
     const struct pyemu_op *ops;
     uint32_t n;
-    uint32_t reaches; /* has an op that can affect another vCPU of its VM */
 };
 
 struct value_table {
@@ -375,9 +388,9 @@ struct pyemu_machine {
     uint64_t until_cyc;
     uint64_t until_guest_cyc;
     uint64_t until_exits;
-    uint64_t exits_left;           /* until that limit; PYEMU_NEVER without one */
     uint64_t latency_cyc;          /* least cross-pCPU latency */
-    uint64_t reach_cyc;            /* least time in which one pCPU affects another */
+    bool has_offsets;              /* some VM has a CNTVOFF */
+    bool talks;                    /* a guest op can reach another pCPU */
     uint32_t stop;                 /* enum pyemu_stop + 1, 0 = go on */
     uint32_t stop_vcpu;
     uint32_t stop_step;

@@ -7,6 +7,7 @@ the comparison pyemu was made for.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from typing import Any
 
@@ -61,6 +62,7 @@ def main(args: argparse.Namespace) -> int:
         words = "one scenario or trace, or several run files"
         raise ConfigError("input", args.input, words)
     if not inputs and not args.load:
+        _refuse_without_load(args)
         return compare_shipped(args, chosen_policies(args.policies))
     if kinds == {"trace"}:
         policies = chosen_policies(args.policies)
@@ -71,13 +73,24 @@ def main(args: argparse.Namespace) -> int:
     return _show(args, compare(policies, scenario.load, **settings), limits)
 
 
+def _refuse_without_load(args: argparse.Namespace) -> None:
+    """Refuse options that size a load: a recording has its own length."""
+    for name in ("n", "guest_cyc", "until_cyc"):
+        if getattr(args, name) is not None:
+            option = "--" + name.replace("_", "-")
+            raise ConfigError(option, getattr(args, name), "with --load or a scenario")
+
+
 def _limit(text: str) -> tuple[str, float]:
     """Read ``epmc:1%``."""
     name, _, share = text.partition(":")
     try:
-        return name, float(share.rstrip("%"))
+        limit = float(share.rstrip("%"))
     except ValueError:
-        raise ConfigError("--fail", text, "METRIC:PERCENT%, such as epmc:1%") from None
+        limit = math.nan
+    if not 0 <= limit < math.inf:
+        raise ConfigError("--fail", text, "METRIC:PERCENT%, such as epmc:1%")
+    return name, limit
 
 
 def _show(

@@ -91,7 +91,8 @@ def kind_of(path: str) -> Input:
     """
     suffix = Path(path).suffix.lower()
     if path != "-" and not Path(path).is_file():
-        raise TraceError(path, "no such file")
+        is_dir = Path(path).is_dir()
+        raise TraceError(path, "a directory, not a file" if is_dir else "no such file")
     if suffix == ".toml":
         return Input("scenario", path)
     if suffix == ".npz":
@@ -169,7 +170,7 @@ def chosen_policies(names: str | None, scenario: Scenario | None = None) -> list
         For an unknown policy, a broken policy file, or one named twice.
     """
     if names is not None:
-        words = [name.strip() for name in names.split(",") if name.strip()]
+        words = [name.strip() for name in names.split(",")]
     elif scenario is not None and scenario.policies:
         words = list(scenario.policies)
     else:

@@ -112,7 +112,7 @@ V4_16_HOOKS: Final = {
 }
 
 P4: Final = frozenset(
-    {"hw_bit", "inject_request", "lower_on_populate", "resample_pending", "pt_poll_hw"}
+    {"hw_bit", "inject_request", "lower_on_populate", "resample_pending"}
 )
 
 v4_16: Final = Policy(
@@ -150,7 +150,7 @@ V4_18_HOOKS: Final = {
     "first_run": enabled_set,
 }
 
-P4B: Final = P4 | {"prune_kicks", "no_ap_level"}
+P4B: Final = P4 | {"no_ap_level"}
 
 v4_18: Final = Policy(
     "v4.18",
@@ -286,7 +286,7 @@ V6_1_HOOKS: Final = {
     "check": check_block(),
 }
 
-P7: Final = (P6 - {"pt_poll_hw"}) | {
+P7: Final = P6 | {
     "resample_deact",
     "sample_on_enable",
     "tval_signed",

@@ -133,5 +133,5 @@ lazy_hybrid: Final = Policy(
     "4.14 with 4.18's arch_timer.c",
     {hook: f"{cite} 5" for hook, cite in LAZY_SECTIONS.items()},
     HYBRID_HOOKS,
-    frozenset({"hw_bit", "ioctl_loads", "inject_request", "pt_poll_hw"}),
+    frozenset({"hw_bit", "ioctl_loads", "inject_request"}),
 )

@@ -30,13 +30,11 @@ SWITCHES: Final[dict[str, str]] = {
     "resample_deact": "5.15: sample after deactivation too (B30)",
     "sample_on_enable": "5.3: resample when 27 gets enabled (B29)",
     "pending_pmr": "pending test wants !active and priority < PMR (B43)",
-    "prune_kicks": "4.17: an affinity move kicks the target (B36)",
     "no_ap_level": "4.17: level irqs without HW bit are never A+P (B27)",
     "ioctl_loads": "up to 4.15: every vCPU ioctl loads the vCPU (B12)",
     "inject_request": "4.13: an injection makes a request (B25)",
     "tval_signed": "emulated TVAL is a signed 32-bit number (B18)",
     "hw_bit": "list registers of the timer carry HW=1",
-    "pt_poll_hw": "halt polling reads the timer's hardware (check hook)",
     "eoicount": "6.19: EOIcount is replayed (B39)",
 }
 

@@ -186,3 +186,25 @@ def test_policy_files_are_written_and_run(capsys, tmp_path):
     code, out, _ = run(capsys, "run", *FAST, "--policy", str(path), "--json")
     assert code == 0
     assert json.loads(out)["runs"][0]["policy"] == "mine"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["compare", "--load", "hvc-loop", "--n", "9", "--fail", "epmc:nan%"],
+        ["compare", "--load", "hvc-loop", "--n", "9", "--fail", "epmc:-1%"],
+        ["compare", "--n", "5"],
+        ["compare", "--guest-cyc", "100"],
+        ["compare", "--load", "hvc-loop", "--policies", "eager,,lazy"],
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(words, capsys):
+    """A check that cannot fail and a flag without effect are usage errors."""
+    assert main(words) == 2
+    assert capsys.readouterr().err.startswith("pyemu: ")
+
+
+def test_a_directory_is_not_a_missing_file(tmp_path, capsys):
+    """The message says what is there."""
+    assert main(["run", str(tmp_path)]) == 3
+    assert "directory" in capsys.readouterr().err

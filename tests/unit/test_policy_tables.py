@@ -33,6 +33,7 @@ from pyemu.policy.guards import (
     vhe,
 )
 from pyemu.policy.kernels import LAZY_HOOKS
+from pyemu.policy.table import SWITCHES
 
 
 def test_guard_algebra() -> None:
@@ -79,7 +80,7 @@ def test_compile_layout() -> None:
                 assert row[0] == prim.index < prims.STEP_COUNT
                 assert compiled.guards[row[1]] == step.guard.compiled()
                 assert row[2:] == (int(prim.is_switch), number)
-        assert compiled.switches & 1 << 10  # hw_bit
+        assert compiled.switches >> list(SWITCHES).index("hw_bit") & 1
 
 
 def test_lazy_from_an_empty_table() -> None:
