@@ -6,6 +6,7 @@
 #include "guest/guest.h"
 
 #include "account/account.h"
+#include "guest/code.h"
 #include "guest/ops.h"
 #include "hw/gic.h"
 #include "hw/vcpuif.h"
@@ -33,8 +34,7 @@ static bool take_virq(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
     return true;
 }
 
-/* WFI completes at once if an LR is pending or a physical irq is (3.6). */
-static bool wfi_completes(const struct pcpu *p)
+bool guest_wfi_completes(const struct pcpu *p)
 {
     if ((p->flags & FLAG(PIRQ)) != 0)
         return true;
@@ -120,7 +120,7 @@ static enum op_result wait_op(struct pyemu_machine *m, struct pcpu *p, struct vc
                               const struct pyemu_op *op)
 {
     charge(m, p, PYEMU_P_G_INSN);
-    if (op->op == PYEMU_OP_WFI && wfi_completes(p))
+    if (op->op == PYEMU_OP_WFI && guest_wfi_completes(p))
         return OP_NEXT;
     if (op->op == PYEMU_OP_WFE && v->event != 0) {
         v->event = 0;
@@ -218,13 +218,6 @@ static inline bool flow_step(struct vcpu *v, const struct pyemu_op *op, struct f
     return true;
 }
 
-/* Limits that a round trip may have reached. */
-static inline bool must_return(const struct pyemu_machine *m)
-{
-    return m->trace_n >= m->trace_stop ||
-           (m->until_exits != 0 && m->s->exits >= m->until_exits);
-}
-
 /* May a simple trap go round without leaving this loop? */
 static inline bool round_trip(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                               const struct pyemu_op *op, struct flow *f)
@@ -268,7 +261,7 @@ static void flow_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
             f.now_cyc += n;
             v->compute_cyc = op->c - n;
         } else if (RULES[op->op].simple == 0 || !trips ||
-                   must_return(m) || !round_trip(m, p, v, op, &f)) {
+                   guest_must_return(m) || !round_trip(m, p, v, op, &f)) {
             break;
         }
     }
@@ -277,8 +270,7 @@ static void flow_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     m->s->dyn_count[PYEMU_P_G_INSN] += f.n_insns;
 }
 
-/* Maintenance conditions the guest's own EOIs can create (2.3). */
-static void maintenance(struct pcpu *p, const struct vcpu *v)
+void guest_maintenance(struct pcpu *p, const struct vcpu *v)
 {
     const bool line = vcpuif_misr(p, v) != 0;
 
@@ -289,12 +281,12 @@ static void maintenance(struct pcpu *p, const struct vcpu *v)
 static void interrupts(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
     if ((p->uie | p->eisr) != 0)
-        maintenance(p, v);
+        guest_maintenance(p, v);
     (void)take_virq(m, p, v);
 }
 
-void guest_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-               uint64_t limit_cyc)
+static void program_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                        uint64_t limit_cyc)
 {
     const struct pyemu_op *ops = m->programs[v->prog].ops;
     enum op_result last = OP_IRQ_CHECK;
@@ -318,7 +310,16 @@ void guest_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
         if (v->compute_cyc != 0 || p->now_cyc >= until)
             continue;
         last = one_op(m, p, v, &ops[v->gpc]);
-        if (last == OP_LEFT || must_return(m))
+        if (last == OP_LEFT || guest_must_return(m))
             return;
     }
+}
+
+void guest_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+               uint64_t limit_cyc)
+{
+    if (vcpu_is_code(v))
+        code_run(m, p, v, limit_cyc);
+    else
+        program_run(m, p, v, limit_cyc);
 }

@@ -142,6 +142,13 @@ static void put_user_done(struct pyemu_machine *m, struct pcpu *p, struct vcpu *
         return;
     }
     charge(m, p, PYEMU_P_USER);
+    if (v->waits_user != 0) { /* machine code: user space emulates its access */
+        v->waits_user = 0;
+        v->stage = STAGE_STOPPED;
+        m->stop = PYEMU_STOP_MMIO + 1;
+        m->stop_vcpu = vcpu_idx(m, v);
+        return;
+    }
     m->s->dyn_count[PYEMU_P_EXTRA] += v->extra_user & UINT32_MAX;
     v->spin_cyc = v->extra_user & UINT32_MAX;
     v->stage = STAGE_USER;
@@ -274,10 +281,20 @@ static void woken(struct pyemu_machine *m, struct vcpu *v)
     block_check(m, v, CONT_CHECK_BLOCK);
 }
 
+/* Its power is gone and the thread stands where KVM_RUN would end for good. */
+static bool is_over(const struct pyemu_machine *m, const struct vcpu *v)
+{
+    if (v->off == 0)
+        return false;
+    if (v->stage == STAGE_HOOK)
+        return v->hook == PYEMU_H_ENTER &&
+               v->pc == m->policy.hook_start[PYEMU_H_ENTER];
+    return vcpu_is_code(v) && (v->stage == STAGE_USER || v->stage == STAGE_START);
+}
+
 void run_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
-    if (v->off != 0 && v->stage == STAGE_HOOK && v->hook == PYEMU_H_ENTER &&
-        v->pc == m->policy.hook_start[PYEMU_H_ENTER]) {
+    if (is_over(m, v)) {
         run_end(m, p, v);
         return;
     }

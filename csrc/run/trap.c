@@ -15,6 +15,8 @@ static uint32_t reason_of(const struct pyemu_machine *m, const struct pyemu_op *
         return PYEMU_X_DABT_KERNEL; /* GICD_SGIR is MMIO */
     if (op->op == PYEMU_OP_FAULT && (op->flags & 1U) != 0)
         return PYEMU_X_IABT_LOW;
+    if (op->op == PYEMU_OP_WFI && (op->flags & WFI_SUSPEND) != 0)
+        return PYEMU_X_HVC64;
     return RULES[op->op].reason;
 }
 
