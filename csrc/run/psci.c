@@ -57,9 +57,8 @@ void psci_vcpu_off(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 
     v->off = 1;
     v->flags |= FLAG(REQ);
-    if (m->threads[t].state == T_SLEEPING)
-        sched_wake(m, p, t);
-    else if (p->cur == t && has_bit64(v->flags, FI_MODE))
+    sched_wake(m, p, t);
+    if (p->cur == t && has_bit64(v->flags, FI_MODE))
         gic_set_pending(p, INTID_SGI_KICK);
 }
 

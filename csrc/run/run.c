@@ -98,7 +98,7 @@ static void put_sched_done(struct pyemu_machine *m, struct pcpu *p, struct vcpu 
         v->stage = STAGE_WOKEN;
         count(m, PYEMU_C_VCPU_SLEEP);
         trace(m, p, vcpu_idx(m, v), PYEMU_E_SLEEP, 0);
-        sched_thread_off(m, p, T_SLEEPING);
+        sched_thread_off(m, p, v->woken != 0 ? T_RUNNABLE : T_SLEEPING);
     } else {
         count(m, PYEMU_C_PREEMPTED);
         sched_thread_off(m, p, T_RUNNABLE);
@@ -222,9 +222,13 @@ static bool spin(struct pcpu *p, struct vcpu *v)
     return true;
 }
 
+/* A wake-up after the check: the thread is runnable again and schedule() returns. */
 static void sleep_now(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
-    run_sched_out(m, p, v);
+    if (v->woken != 0)
+        v->stage = STAGE_WOKEN;
+    else
+        run_sched_out(m, p, v);
 }
 
 static void hook_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
@@ -253,6 +257,7 @@ static void hook_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
         break;
     case STEP_SLEEP:
         v->sleep_off = 1;
+        v->woken = 0;
         v->stage = STAGE_SLEEP;
         break;
     case STEP_CALLBACK:

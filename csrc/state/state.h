@@ -210,6 +210,7 @@ struct vcpu {
     uint8_t vif_enabled;   /* machine code: group enable of the CPU interface */
     uint8_t vif_bpr;
     uint8_t on_pending;    /* CPU_ON is under way */
+    uint8_t woken;         /* a wake-up since the last check of its block began */
     uint8_t waits_user;    /* the MMIO access is a user-space device's */
     struct pyemu_op trap;  /* machine code: its trap as an op */
     struct pyemu_mmio mmio; /* and its access */

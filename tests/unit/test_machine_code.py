@@ -68,6 +68,18 @@ def test_quanta_do_not_show():
     assert ends[0] == ends[1]
 
 
+@pytest.mark.parametrize("policy", ["eager", "lazy", "v6.1"])
+@pytest.mark.parametrize("gic", ["v2", "v3"])
+def test_no_wakeup_is_lost_between_the_check_and_the_sleep(policy, gic):
+    """Two vCPUs that exchange SGIs in WFI: an SGI falls into the other's way down."""
+    regs = {"x1": ord("J"), "x3": 100}
+    load = machine_code.load("eager-vs-lazy", regs=regs, vcpus=2)
+    host = pe.Host(profile="icount", pcpus=2, gic=gic)
+    with pe.Machine(host, [pe.VM(vcpus=2)], policy=policy, load=load) as machine:
+        assert machine.run(until_cyc=10**9).reason == "done"
+        assert machine.bus.outcomes[0].results[4] == 100
+
+
 def test_memory_and_registers_can_be_read():
     """The image is at its address, the start values in the registers."""
     load = machine_code.load("eager-vs-lazy", regs={"x7": 0x1234})
