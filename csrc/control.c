@@ -10,6 +10,7 @@
 #include "kvm/vtimer.h"
 #include "policy/paths.h"
 #include "policy/steps.h"
+#include "state/reset.h"
 
 static struct pcpu *pcpu_of(struct pyemu_machine *m, uint32_t vcpu)
 {
@@ -94,9 +95,8 @@ int pyemu_signal(struct pyemu_machine *m, uint32_t vcpu)
     struct pcpu *p = pcpu_of(m, vcpu);
 
     v->flags |= FLAG(SIGNAL);
-    if (m->threads[vcpu].state == T_SLEEPING)
-        sched_wake(m, p, vcpu);
-    else if (p->cur == vcpu && has_bit64(v->flags, FI_MODE))
+    sched_wake(m, p, vcpu);
+    if (p->cur == vcpu && has_bit64(v->flags, FI_MODE))
         gic_set_pending(p, INTID_SGI_KICK);
     p->horizon_cyc = p->now_cyc;
     return PYEMU_OK;
@@ -221,6 +221,7 @@ int pyemu_set_vcpu_state(struct pyemu_machine *m, uint32_t vcpu,
     struct pcpu *p = pcpu_of(m, vcpu);
 
     REQUIRE(m, v->resident == 0, "vcpu %u is inside KVM_RUN", vcpu);
+    REQUIRE(m, !vcpu_is_code(v), "vcpu %u runs machine code", vcpu);
     REQUIRE(m, in->pc < m->programs[v->prog].n &&
                    in->irq_return_pc < m->programs[v->prog].n,
             "vcpu %u: pc %u is outside its program", vcpu, in->pc);
@@ -267,6 +268,14 @@ int pyemu_set_cntvoff(struct pyemu_machine *m, uint32_t vm, uint64_t cntvoff_tic
 
         vtimer_mem_written(m, &m->vcpus[n], TIMER_V, pcpu_of(m, n)->now_cyc);
     }
+    return PYEMU_OK;
+}
+
+int pyemu_reset_stats(struct pyemu_machine *m)
+{
+    REQUIRE(m, m->s->started != 0, "the machine has not been started");
+    paths_fold(m); /* what stands in variants belongs to the time before */
+    machine_reset_stats(m);
     return PYEMU_OK;
 }
 

@@ -3,6 +3,7 @@
  * vCPU waits for, and the stored facts of its interrupts (2.4).
  */
 #include "account/account.h"
+#include "a64/a64.h"
 #include "hw/lr.h"
 #include "kvm/inject.h"
 #include "kvm/vgic.h"
@@ -25,12 +26,14 @@ int pyemu_mmio_get(struct pyemu_machine *m, uint32_t vcpu, struct pyemu_mmio *ou
     const struct vcpu *v = &m->vcpus[vcpu];
 
     REQUIRE(m, v->stage == STAGE_STOPPED, "vcpu %u waits for no answer", vcpu);
+    if (vcpu_is_code(v)) {
+        *out = v->mmio;
+        return PYEMU_OK;
+    }
     const struct pyemu_op *op = &m->programs[v->prog].ops[v->trap_op];
 
-    out->address = op->b;
-    out->value = op->c;
-    out->size = 4;
-    out->is_write = op->flags & 1U;
+    *out = (struct pyemu_mmio){.address = op->b, .value = op->c, .size = 4,
+                               .is_write = op->flags & 1U};
     return PYEMU_OK;
 }
 
@@ -43,9 +46,11 @@ int pyemu_mmio_answer(struct pyemu_machine *m, uint32_t vcpu, uint64_t value)
         return status;
     struct vcpu *v = &m->vcpus[vcpu];
 
-    if (access.is_write == 0)
+    v->stage = access.is_user != 0 ? STAGE_USER : STAGE_HOOK;
+    if (vcpu_is_code(v))
+        (void)a64_mmio_complete(m->code[vcpu], value);
+    else if (access.is_write == 0)
         v->regs[m->programs[v->prog].ops[v->trap_op].a] = value;
-    v->stage = STAGE_HOOK;
     return PYEMU_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "account/account.h"
 #include "base/rng.h"
 #include "cpu/pcpu.h"
+#include "guest/code.h"
 #include "host/horizon.h"
 #include "policy/paths.h"
 #include "state/layout.h"
@@ -26,6 +27,7 @@ void pyemu_machine_free(struct pyemu_machine *m)
 {
     if (m == NULL)
         return;
+    code_free(m);
     paths_free(m->paths);
     free(m->programs);
     free(m->tables);

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Raised by one whenever anything below changes; the Python side compares it. */
-enum pyemu_version { PYEMU_API_VERSION = 2 };
+enum pyemu_version { PYEMU_API_VERSION = 3 };
 
 enum pyemu_status {
     PYEMU_OK = 0,
@@ -30,10 +30,11 @@ enum pyemu_stop {
     PYEMU_STOP_DONE,        /* every vCPU is off and nothing can wake one */
     PYEMU_STOP_GUEST_LIMIT, /* the requested guest cycles have been executed */
     PYEMU_STOP_TRACE_FULL,  /* the trace buffer must be drained */
-    PYEMU_STOP_MMIO,        /* a guest distributor access: Python answers */
+    PYEMU_STOP_MMIO,        /* a distributor or device access: Python answers */
     PYEMU_STOP_CALLBACK,    /* a policy step asks Python (slow path) */
     PYEMU_STOP_EXIT_LIMIT,  /* the requested number of guest exits was taken */
-    PYEMU_STOP_INTERRUPTED  /* pyemu_interrupt() was called (Ctrl-C) */
+    PYEMU_STOP_INTERRUPTED, /* pyemu_interrupt() was called (Ctrl-C) */
+    PYEMU_STOP_MARK         /* machine code executed HINT 81: its region ends */
 };
 
 /* Hooks of a policy: each is an ordered list of guarded primitives. */
@@ -299,7 +300,9 @@ enum pyemu_limits_e {
     PYEMU_MAX_TABLES = 256,
     PYEMU_N_REGS = 8,
     PYEMU_HIST_BUCKETS = 960,
-    PYEMU_N_SPIS = 96
+    PYEMU_N_SPIS = 96,
+    PYEMU_MAX_REGIONS = 8,
+    PYEMU_N_CODE_COSTS = 14
 };
 
 /* guard: ((flags & mask) == want) != inverted */
@@ -622,13 +625,41 @@ struct pyemu_vcpu_state {
     struct pyemu_irq_state irq[32];
 };
 
-/* A distributor access that waits for Python (PYEMU_STOP_MMIO). */
+/* A distributor or device access that waits for Python (PYEMU_STOP_MMIO). */
 struct pyemu_mmio {
     uint64_t address;
     uint64_t value;
-    uint32_t size;     /* bytes */
+    uint16_t size;     /* bytes */
+    uint16_t is_user;  /* a device of user space: the vCPU is outside KVM_RUN */
     uint32_t is_write;
 };
+
+/* Guest memory, all of one kind. */
+struct pyemu_region {
+    uint64_t base;     /* bytes, multiples of 4 KiB */
+    uint64_t bytes;
+    uint64_t rom;
+};
+
+/* A VM that runs machine code: its memory and what its host does with traps. */
+struct pyemu_code_config {
+    struct pyemu_region regions[8];
+    uint64_t gicd;     /* frames of the interrupt controller, guest physical */
+    uint64_t gicd_bytes;
+    uint64_t gicr;     /* GICv3: all redistributors */
+    uint64_t gicr_bytes;
+    uint64_t gicv;     /* GICv2: CPU interface, 8 KiB, no exits */
+    uint32_t n_regions;
+    uint32_t populated;/* no first-touch stage-2 faults */
+    uint32_t trap_ids; /* ID registers are trapped (HCR_EL2.TID3) */
+    uint32_t marks;    /* HINT 80 starts, HINT 81 ends the measured region */
+    uint32_t has_crc32;
+    uint32_t has_pan;
+    uint8_t cost_cyc[16]; /* by instruction class, 0 = 1; see a64/a64.h */
+};
+
+/* Registers of pyemu_code_get and _set: X0 to X30 are their numbers. */
+enum pyemu_code_reg { PYEMU_R_SP = 31, PYEMU_R_PC = 32, PYEMU_R_PSTATE = 33 };
 
 struct pyemu_limits {
     uint64_t until_cyc;        /* host cycle to stop at */
@@ -693,6 +724,22 @@ int pyemu_irq_sgi(struct pyemu_machine *m, uint32_t source, uint32_t target,
 /* The vCPU's list registers in the format of its host's GIC; unused ones 0. */
 int pyemu_list_registers(struct pyemu_machine *m, uint32_t vcpu, uint64_t *out,
                          uint32_t n);
+
+/* Machine code: after pyemu_set_vm, before the VM's vCPUs (program 0xffffffff). */
+int pyemu_code_vm(struct pyemu_machine *m, uint32_t vm,
+                  const struct pyemu_code_config *c);
+int pyemu_code_write(struct pyemu_machine *m, uint32_t vm, uint64_t address,
+                     const uint8_t *data, uint64_t n);
+int pyemu_code_read(struct pyemu_machine *m, uint32_t vm, uint64_t address,
+                    uint8_t *out, uint64_t n);
+int pyemu_code_get(struct pyemu_machine *m, uint32_t vcpu, uint32_t reg, uint64_t *out);
+int pyemu_code_set(struct pyemu_machine *m, uint32_t vcpu, uint32_t reg,
+                   uint64_t value);
+uint64_t pyemu_code_insns(const struct pyemu_machine *m, uint32_t vcpu);
+/* The measured region starts here, as OP_RESET_STATS. */
+int pyemu_reset_stats(struct pyemu_machine *m);
+/* User space, where this vCPU is, switches its VM off: the others are told by kicks. */
+int pyemu_vm_off(struct pyemu_machine *m, uint32_t vcpu);
 
 int pyemu_move(struct pyemu_machine *m, uint32_t vcpu, uint32_t pcpu);
 int pyemu_pcpu_online(struct pyemu_machine *m, uint32_t pcpu, uint32_t online);

@@ -12,6 +12,7 @@
 #include "kvm/vtimer.h"
 #include "policy/paths.h"
 #include "policy/steps.h"
+#include "run/code_call.h"
 #include "state/layout.h"
 #include "state/reset.h"
 
@@ -311,6 +312,25 @@ static void init_thread(struct pyemu_machine *m, uint32_t t, uint32_t pcpu,
     th->state = T_SLEEPING;
 }
 
+/* An op program, or the processor that pyemu_code_vm has made. */
+static int check_runs(struct pyemu_machine *m, uint32_t vcpu,
+                      const struct pyemu_vcpu_config *c)
+{
+    if (c->program == PYEMU_NONE) {
+        REQUIRE(m, m->code != NULL && m->code[vcpu] != NULL,
+                "vcpu %u: its vm has no machine code", vcpu);
+        return PYEMU_OK;
+    }
+    REQUIRE(m, c->program < m->s->cfg.n_programs && m->programs[c->program].n != 0,
+            "vcpu %u: program %u does not exist", vcpu, c->program);
+    const uint32_t n = m->programs[c->program].n;
+
+    REQUIRE(m, c->entry < n && (c->irq_entry < n || c->irq_entry == PYEMU_NONE),
+            "vcpu %u: entry %u or irq_entry %u is out of range (0 to %u)", vcpu,
+            c->entry, c->irq_entry, n - 1U);
+    return PYEMU_OK;
+}
+
 int pyemu_set_vcpu(struct pyemu_machine *m, uint32_t vcpu,
                    const struct pyemu_vcpu_config *c)
 {
@@ -320,13 +340,10 @@ int pyemu_set_vcpu(struct pyemu_machine *m, uint32_t vcpu,
             "vcpu %u: vm %u or pcpu %u does not exist", vcpu, c->vm, c->pcpu);
     REQUIRE(m, c->weight >= 1 && c->weight <= 100000,
             "vcpu %u: weight %u is out of range (1 to 100000)", vcpu, c->weight);
-    REQUIRE(m, c->program < m->s->cfg.n_programs && m->programs[c->program].n != 0,
-            "vcpu %u: program %u does not exist", vcpu, c->program);
-    const uint32_t n = m->programs[c->program].n;
+    const int status = check_runs(m, vcpu, c);
 
-    REQUIRE(m, c->entry < n && (c->irq_entry < n || c->irq_entry == PYEMU_NONE),
-            "vcpu %u: entry %u or irq_entry %u is out of range (0 to %u)", vcpu,
-            c->entry, c->irq_entry, n - 1U);
+    if (status != PYEMU_OK)
+        return status;
     struct vcpu *v = &m->vcpus[vcpu];
 
     init_thread(m, vcpu, c->pcpu, c->weight);
@@ -343,6 +360,8 @@ int pyemu_set_vcpu(struct pyemu_machine *m, uint32_t vcpu,
     v->counted_cval = PYEMU_NEVER;
     v->acked_cval = PYEMU_NEVER;
     v->iar = INTID_SPURIOUS;
+    if (vcpu_is_code(v))
+        code_vgic_reset(m, v);
     put_bit64(&v->flags, PYEMU_F_POWERED_OFF, c->powered_on == 0);
     put_bit64(&v->flags, PYEMU_F_USER_IRQCHIP, m->vms[c->vm].user_irqchip != 0);
     vtimer_mem_written(m, v, TIMER_V, 0);
@@ -385,6 +404,8 @@ static bool talks(const struct pyemu_machine *m)
     for (uint64_t i = 0; i < m->n_outside; i++)
         if (m->outside[i].vcpu != PYEMU_NONE)
             return true;
+    if (m->code != NULL && m->s->cfg.n_vcpus > 1)
+        return true; /* memory they share is enough */
     for (uint32_t i = 0; i < m->s->cfg.n_programs; i++)
         for (uint32_t k = 0; k < m->programs[i].n; k++)
             switch (m->programs[i].ops[k].op) {

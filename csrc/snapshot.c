@@ -48,6 +48,7 @@ uint64_t pyemu_snapshot_bytes(const struct pyemu_machine *m)
 
 int pyemu_snapshot_save(struct pyemu_machine *m, uint8_t *out, uint64_t n)
 {
+    REQUIRE(m, m->code == NULL, "machine code: no snapshots of such machines yet");
     REQUIRE(m, n == pyemu_snapshot_bytes(m), "a snapshot needs %llu bytes, not %llu",
             (unsigned long long)pyemu_snapshot_bytes(m), (unsigned long long)n);
     paths_fold(m);

@@ -1,7 +1,6 @@
 """From descriptions to a machine: everything the core is told, in one place.
 
-`Blueprint` holds the resolved description (profile, interrupt controller, VHE,
-frequencies, programs); `Blueprint.create` feeds it to a new core. Nothing here runs.
+`Blueprint` is a description, resolved; `create` feeds it to a new core. Nothing runs.
 """
 
 from __future__ import annotations
@@ -184,6 +183,7 @@ class Blueprint:
             core.set_array("program", ops, index)
         for index, vm in enumerate(self.vms):
             core.set_item("vm", index, self._vm(index, vm))
+        self._install(core)
         core.set_items("vcpu", self._vcpus(starts))
         for index, task in enumerate(self.host.tasks):
             fields = {
@@ -206,6 +206,13 @@ class Blueprint:
             "n_vcpus": vm.n_vcpus,
         }
 
+    def _install(self, core: _ffi.Core) -> None:
+        """Give VMs of machine code their memory, image and processors."""
+        for vm, work in enumerate(self.workloads):
+            if work.code:
+                vcpus = (self.first_vcpu(vm), self.vms[vm].n_vcpus)
+                work.code.install(core, vm, vcpus, int(self.gic[1]))
+
     def _programs(
         self,
     ) -> tuple[list[NDArray[Any]], list[NDArray[np.uint64]], list[tuple[int, ...]]]:
@@ -219,6 +226,9 @@ class Blueprint:
             placed: dict[tuple[int, bool], int] = {}
             for start in work.vcpus:
                 first = not starts
+                if work.code:
+                    starts.append((U32, 0, U32, int(start.powered_on)))
+                    continue
                 if (start.program, first) not in placed:
                     ops = relocate(work.programs[start.program], base)
                     key = (ops.tobytes(), first)

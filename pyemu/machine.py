@@ -21,7 +21,7 @@ from .collect import collect
 from .config import VM, Host, Move, whole
 from .errors import ConfigError, InternalError, StateError
 from .eventlog import EventLog
-from .gic.vm import VmGics
+from .guest.bus import Bus
 from .interrupt import ctrl_c
 from .pcpu import PcpuView
 from .result import Result
@@ -131,7 +131,8 @@ class Machine:
         self.stop: Stop | None = None
         self.progress: Callable[[Stop], None] | None = None
         self._stats: dict[str, NDArray[Any]] = {}
-        self._gics = VmGics(self.core, self.blueprint)
+        self.bus = Bus(self.core, self.blueprint)
+        self.region: Result | None = None
         self._running = False
         self.periods = 0
         self.paused: set[int] = set()
@@ -221,16 +222,15 @@ class Machine:
             took = time.perf_counter() - begun
             self.host_s += took
             reason = STOPS[got["reason"]]
-            if reason == "limit":
-                self.now_cyc = max(self.now_cyc, goal)
-            else:
-                self.now_cyc = max(self.now_cyc, got["now_cyc"])
+            reached = goal if reason == "limit" else got["now_cyc"]
+            self.now_cyc = max(self.now_cyc, reached)
             self._log.drain(got["n_events"])
             stop = Stop(reason, self.now_cyc, got["guest_cyc"], got["exits"])
             if reason == "callback":
                 self._answer(got)
-            elif reason == "mmio":
-                self._gics.answer(got["vcpu"])
+            elif reason in ("mmio", "mark"):
+                if reason == "mark" or self.bus.answer(got["vcpu"]):
+                    self.region = self.result("region")
             elif reason != "trace_full" and (reason != "limit" or goal >= end):
                 return stop
             if reason == "limit" and self._balancer and goal == self._next_balance():

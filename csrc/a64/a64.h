@@ -58,10 +58,12 @@ enum a64_stop {
     A64_STOP_BRK,         /* retry: BRK, only with a64_set_stop_on(.., A64_ON_BRK) */
     A64_STOP_BREAKPOINT,  /* retry: PC breakpoint; the next run steps over it */
     A64_STOP_EVENT,       /* done: SEV, only with A64_ON_SEV */
-    A64_STOP_YIELD        /* done: YIELD, only with A64_ON_YIELD */
+    A64_STOP_YIELD,       /* done: YIELD, only with A64_ON_YIELD */
+    A64_STOP_MARK         /* done: HINT 80 to 95, which nobody allocates; number in
+                             value; only with A64_ON_MARK */
 };
 
-enum { A64_ON_BRK = 1, A64_ON_SEV = 2, A64_ON_YIELD = 4 };
+enum { A64_ON_BRK = 1, A64_ON_SEV = 2, A64_ON_YIELD = 4, A64_ON_MARK = 8 };
 
 /* Details of the last stop. Fields not named for a reason are 0. */
 struct a64_exit {

@@ -263,4 +263,4 @@ bool a64_event_is_set(const struct a64_cpu *cpu)
 void a64_set_event(struct a64_cpu *cpu)
 { cpu->a.event = 1; }
 void a64_set_stop_on(struct a64_cpu *cpu, uint32_t on_mask)
-{ cpu->a.stop_on = on_mask & 7; }
+{ cpu->a.stop_on = on_mask & 15; }

@@ -86,7 +86,8 @@ static enum a64_cost_class dec_sys0(const struct a64_mem *mem, uint32_t w,
     s->op = OP_SLOW_END;
     if (crn == 2 && op1 == 3) {
         uint32_t hint = crm * 8 + op2;
-        if (hint >= 2 && hint <= 5) /* WFE, WFI, SEV, SEVL */
+        if ((hint >= 2 && hint <= 5) || (hint >= 80 && hint < 96))
+            /* WFE, WFI, SEV, SEVL; marks */
             return A64_COST_NOP;
         s->op = hint == 1
                     ? OP_YIELD

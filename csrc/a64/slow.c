@@ -65,9 +65,9 @@ static enum a64_x wait_for(struct a64_cpu *cpu, bool wfe)
                      (uint32_t)EC_WFX << 26 | ESR_IL | iss);
 }
 
-static enum a64_x hint(struct a64_cpu *cpu, uint32_t op2)
+static enum a64_x hint(struct a64_cpu *cpu, uint32_t number)
 {
-    switch (op2) {
+    switch (number) {
     case 1:
         return stop_done(cpu, A64_STOP_YIELD, 0,
                          0); /* executor asks only with A64_ON_YIELD */
@@ -79,7 +79,10 @@ static enum a64_x hint(struct a64_cpu *cpu, uint32_t op2)
                 cpu->mem->cpu[i]->a.event = 1;
         return cpu->a.stop_on & A64_ON_SEV ? stop_done(cpu, A64_STOP_EVENT, 0, 0)
                                            : X_NEXT;
-    default: /* SEVL */ cpu->a.event = 1; return X_NEXT;
+    case 5: /* SEVL */ cpu->a.event = 1; return X_NEXT;
+    default:
+        return cpu->a.stop_on & A64_ON_MARK ? stop_done(cpu, A64_STOP_MARK, number, 0)
+                                            : X_NEXT;
     }
 }
 
@@ -106,5 +109,5 @@ enum a64_x a64_slow(struct a64_cpu *cpu, uint32_t w)
         cpu->a.excl.size = 0; /* CLREX */
         return X_NEXT;
     }
-    return hint(cpu, bits32(w, 5, 3));
+    return hint(cpu, bits32(w, 5, 7));
 }

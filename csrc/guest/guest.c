@@ -6,6 +6,7 @@
 #include "guest/guest.h"
 
 #include "account/account.h"
+#include "guest/code.h"
 #include "guest/ops.h"
 #include "hw/gic.h"
 #include "hw/vcpuif.h"
@@ -37,8 +38,7 @@ static bool take_virq(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
     return true;
 }
 
-/* WFI completes at once if an LR is pending or a physical irq is (3.6). */
-static bool wfi_completes(const struct pcpu *p)
+bool guest_wfi_completes(const struct pcpu *p)
 {
     if ((p->flags & FLAG(PIRQ)) != 0)
         return true;
@@ -111,7 +111,7 @@ static enum op_result wait_op(struct pyemu_machine *m, struct pcpu *p, struct vc
                               const struct pyemu_op *op)
 {
     charge(m, p, PYEMU_P_G_INSN);
-    if (op->op == PYEMU_OP_WFI && wfi_completes(p))
+    if (op->op == PYEMU_OP_WFI && guest_wfi_completes(p))
         return OP_NEXT;
     if (op->op == PYEMU_OP_WFE && v->event != 0) {
         v->event = 0;
@@ -285,8 +285,7 @@ static bool flow_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     return other;
 }
 
-/* Maintenance conditions the guest's own EOIs can create (2.3). */
-static void maintenance(struct pcpu *p, const struct vcpu *v)
+void guest_maintenance(struct pcpu *p, const struct vcpu *v)
 {
     const bool line = vcpuif_misr(p, v) != 0;
 
@@ -297,12 +296,12 @@ static void maintenance(struct pcpu *p, const struct vcpu *v)
 static void interrupts(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
     if ((p->uie | p->eisr) != 0)
-        maintenance(p, v);
+        guest_maintenance(p, v);
     (void)take_virq(m, p, v);
 }
 
-void guest_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
-               uint64_t limit_cyc)
+static void program_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                        uint64_t limit_cyc)
 {
     const struct pyemu_op *ops = m->programs[v->prog].ops;
     enum op_result last = OP_IRQ_CHECK;
@@ -311,9 +310,9 @@ void guest_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
         if (last == OP_IRQ_CHECK && p->n_lrs != 0)
             interrupts(m, p, v);
         if ((p->flags & FLAG(PIRQ)) != 0) {
-            const uint64_t host_cyc = trap_irq_trip(m, p, v);
+            uint64_t host_cyc = 0;
 
-            if (host_cyc == 0) {
+            if (!trap_irq_trip(m, p, v, &host_cyc)) {
                 trap_irq(m, p, v);
                 return;
             }
@@ -339,4 +338,13 @@ void guest_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
         if (last == OP_LEFT)
             return;
     }
+}
+
+void guest_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+               uint64_t limit_cyc)
+{
+    if (vcpu_is_code(v))
+        code_run(m, p, v, limit_cyc);
+    else
+        program_run(m, p, v, limit_cyc);
 }

@@ -1,7 +1,7 @@
 /*
  * guest.h - the guest interface: advance a vCPU until it traps, an interrupt
  * becomes deliverable or the horizon is reached. Behind it stand op programs
- * (and, later, machine code); nothing else knows which.
+ * (guest.c) and machine code (code.c).
  */
 #ifndef PYEMU_GUEST_GUEST_H
 #define PYEMU_GUEST_GUEST_H
@@ -11,5 +11,18 @@
 /* Runs v on p until it leaves the guest or p's clock passes limit_cyc. */
 void guest_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                uint64_t limit_cyc);
+
+/* WFI completes at once if an LR is pending or a physical irq is (3.6). */
+bool guest_wfi_completes(const struct pcpu *p);
+
+/* Maintenance conditions the guest's own EOIs can create (2.3). */
+void guest_maintenance(struct pcpu *p, const struct vcpu *v);
+
+/* Limits that a round trip may have reached. */
+static inline bool guest_must_return(const struct pyemu_machine *m)
+{
+    return m->trace_n >= m->trace_stop ||
+           (m->until_exits != 0 && m->s->exits >= m->until_exits);
+}
 
 #endif

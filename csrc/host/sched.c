@@ -152,8 +152,11 @@ void sched_wake(struct pyemu_machine *m, struct pcpu *p, uint32_t t)
 {
     struct thread *th = &m->threads[t];
 
-    if (th->state != T_SLEEPING)
+    if (th->state != T_SLEEPING) {
+        if (t < m->s->cfg.n_vcpus)
+            m->vcpus[t].woken = 1; /* it may be on its way to sleep */
         return;
+    }
     if (th->move_to != PYEMU_NONE) {
         th->pcpu = th->move_to;
         sched_set_move(m, th, PYEMU_NONE);

@@ -6,8 +6,9 @@
 
 void block_check(struct pyemu_machine *m, struct vcpu *v, uint32_t cont)
 {
+    v->woken = 0; /* TASK_INTERRUPTIBLE comes before the check */
     v->flags &= ~FLAG(WAKE);
-    if ((v->flags & FLAG(SIGNAL)) != 0)
+    if ((v->flags & FLAG(SIGNAL)) != 0 || v->off != 0)
         v->flags |= FLAG(WAKE);
     run_hook(v, m, PYEMU_H_CHECK, cont);
 }

@@ -8,12 +8,13 @@
 #include "kvm/vgic.h"
 #include "kvm/vtimer.h"
 #include "policy/reason.h"
+#include "run/rules.h"
 #include "policy/steps.h"
 
 static const struct pyemu_op *trapped_op(const struct pyemu_machine *m,
                                          const struct vcpu *v)
 {
-    return &m->programs[v->prog].ops[v->trap_op];
+    return vcpu_is_code(v) ? &v->trap : &m->programs[v->prog].ops[v->trap_op];
 }
 
 /* SGI: every target's vgic gets it; each one elsewhere by message. */
@@ -26,7 +27,10 @@ static void handle_sgi(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     charge(m, p, PYEMU_P_HANDLE_SGI);
     for (uint32_t i = 0; i < vm->n_vcpus; i++) {
         struct vcpu *target = &m->vcpus[vm->first_vcpu + i];
-        const bool hit = op->c != 0 ? target != v : i == op->b;
+        const bool hit = (op->flags & SGI_LIST) != 0
+                             ? i >> 4 == op->b && has_bit64(op->c, i & 15U)
+                         : op->c != 0 ? target != v
+                                      : i == op->b;
 
         if (!hit)
             continue;
@@ -108,7 +112,8 @@ static void handle_op(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 
     switch (op->op) {
     case PYEMU_OP_WFI:
-        count(m, PYEMU_C_WFI_STAT);
+        if ((op->flags & WFI_SUSPEND) == 0)
+            count(m, PYEMU_C_WFI_STAT);
         v->after = AFTER_BLOCK;
         break;
     case PYEMU_OP_WFE: count(m, PYEMU_C_WFE_STAT); break;

@@ -6,6 +6,7 @@
 #include "hw/gic.h"
 #include "kvm/vtimer.h"
 #include "policy/steps.h"
+#include "run/code_call.h"
 
 void psci_cpu_on(struct pyemu_machine *m, struct pcpu *p, const struct vcpu *caller,
                  uint32_t id, uint32_t entry)
@@ -16,7 +17,7 @@ void psci_cpu_on(struct pyemu_machine *m, struct pcpu *p, const struct vcpu *cal
         return; /* INVALID_PARAMETERS */
     const uint32_t t = vm->first_vcpu + id;
 
-    if (entry >= m->programs[m->vcpus[t].prog].n)
+    if (!vcpu_is_code(&m->vcpus[t]) && entry >= m->programs[m->vcpus[t].prog].n)
         return; /* INVALID_ADDRESS */
     const struct message msg = {.kind = MSG_POWER, .vcpu = t, .arg = entry};
 
@@ -42,6 +43,8 @@ void psci_power_on(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     v->flags &= ~FLAG(POWERED_OFF);
     v->compute_cyc = 0;
     v->gpc = entry;
+    if (vcpu_is_code(v))
+        code_power_on(m, v);
     v->pstate_i = 1;
     v->in_irq = 0;
     if (v->sleep_off != 0)
@@ -54,14 +57,13 @@ void psci_vcpu_off(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 
     v->off = 1;
     v->flags |= FLAG(REQ);
-    if (m->threads[t].state == T_SLEEPING)
-        sched_wake(m, p, t);
-    else if (p->cur == t && has_bit64(v->flags, FI_MODE))
+    sched_wake(m, p, t);
+    if (p->cur == t && has_bit64(v->flags, FI_MODE))
         gic_set_pending(p, INTID_SGI_KICK);
 }
 
 /* The others learn it as they would: by a request and a kick. */
-void psci_system_off(struct pyemu_machine *m, struct pcpu *p, struct vcpu *caller)
+void psci_vm_off(struct pyemu_machine *m, struct pcpu *p, struct vcpu *caller)
 {
     const struct vm *vm = &m->vms[caller->vm];
 
@@ -80,5 +82,10 @@ void psci_system_off(struct pyemu_machine *m, struct pcpu *p, struct vcpu *calle
                  &(struct message){.kind = MSG_OFF, .vcpu = t});
     }
     caller->off = 1;
+}
+
+void psci_system_off(struct pyemu_machine *m, struct pcpu *p, struct vcpu *caller)
+{
+    psci_vm_off(m, p, caller);
     caller->after = AFTER_OFF;
 }

@@ -18,4 +18,7 @@ void psci_system_off(struct pyemu_machine *m, struct pcpu *p, struct vcpu *calle
 /* The same as it reaches one vCPU's own pCPU: request, wake, kick. */
 void psci_vcpu_off(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
 
+/* SYSTEM_OFF without the call: user space ends the VM, caller's access told it. */
+void psci_vm_off(struct pyemu_machine *m, struct pcpu *p, struct vcpu *caller);
+
 #endif

@@ -4,6 +4,12 @@
 
 #include "state/state.h"
 
+/* Flag of an SGI of machine code: b is a cluster of 16, c the list inside it. */
+enum { SGI_LIST = 2 };
+
+/* Flag of a WFI that is the PSCI call CPU_SUSPEND. */
+enum { WFI_SUSPEND = 1 };
+
 struct trap_rule {
     uint8_t reason;
     uint8_t traps;

@@ -98,7 +98,7 @@ static void put_sched_done(struct pyemu_machine *m, struct pcpu *p, struct vcpu 
         v->stage = STAGE_WOKEN;
         count(m, PYEMU_C_VCPU_SLEEP);
         trace(m, p, vcpu_idx(m, v), PYEMU_E_SLEEP, 0);
-        sched_thread_off(m, p, T_SLEEPING);
+        sched_thread_off(m, p, v->woken != 0 ? T_RUNNABLE : T_SLEEPING);
     } else {
         count(m, PYEMU_C_PREEMPTED);
         sched_thread_off(m, p, T_RUNNABLE);
@@ -142,6 +142,13 @@ static void put_user_done(struct pyemu_machine *m, struct pcpu *p, struct vcpu *
         return;
     }
     charge(m, p, PYEMU_P_USER);
+    if (v->waits_user != 0) { /* machine code: user space emulates its access */
+        v->waits_user = 0;
+        v->stage = STAGE_STOPPED;
+        m->stop = PYEMU_STOP_MMIO + 1;
+        m->stop_vcpu = vcpu_idx(m, v);
+        return;
+    }
     m->s->dyn_count[PYEMU_P_EXTRA] += v->extra_user & UINT32_MAX;
     v->spin_cyc = v->extra_user & UINT32_MAX;
     v->stage = STAGE_USER;
@@ -212,9 +219,13 @@ static void spin(struct pcpu *p, struct vcpu *v)
     v->spin_cyc -= n;
 }
 
+/* A wake-up after the check: the thread is runnable again and schedule() returns. */
 static void sleep_now(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
-    run_sched_out(m, p, v);
+    if (v->woken != 0)
+        v->stage = STAGE_WOKEN;
+    else
+        run_sched_out(m, p, v);
 }
 
 /* What the pCPU's loop would have to look at before the thread's next action. */
@@ -250,6 +261,7 @@ static void step_result(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
         break;
     case STEP_SLEEP:
         v->sleep_off = 1;
+        v->woken = 0;
         v->stage = STAGE_SLEEP;
         break;
     case STEP_CALLBACK:
@@ -309,10 +321,18 @@ static void woken(struct pyemu_machine *m, struct vcpu *v)
     block_check(m, v, CONT_CHECK_BLOCK);
 }
 
+/* Its power is gone and the thread stands where KVM_RUN would end for good. */
+static bool is_over(const struct pyemu_machine *m, const struct vcpu *v)
+{
+    if (v->stage == STAGE_HOOK)
+        return v->hook == PYEMU_H_ENTER &&
+               v->pc == m->policy.hook_start[PYEMU_H_ENTER];
+    return vcpu_is_code(v) && (v->stage == STAGE_USER || v->stage == STAGE_START);
+}
+
 static void run_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
-    if (v->off != 0 && v->stage == STAGE_HOOK && v->hook == PYEMU_H_ENTER &&
-        v->pc == m->policy.hook_start[PYEMU_H_ENTER]) {
+    if (v->off != 0 && is_over(m, v)) {
         run_end(m, p, v);
         return;
     }

@@ -15,6 +15,8 @@ static uint32_t reason_of(const struct pyemu_machine *m, const struct pyemu_op *
         return PYEMU_X_DABT_KERNEL; /* GICD_SGIR is MMIO */
     if (op->op == PYEMU_OP_FAULT && (op->flags & 1U) != 0)
         return PYEMU_X_IABT_LOW;
+    if (op->op == PYEMU_OP_WFI && (op->flags & WFI_SUSPEND) != 0)
+        return PYEMU_X_HVC64;
     return RULES[op->op].reason;
 }
 
@@ -70,22 +72,33 @@ void trap_irq(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
     v->flags |= reason_bits(reason);
 }
 
-uint64_t trap_irq_trip(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+bool trap_trip(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+               uint32_t reason, uint64_t *host_cyc)
 {
     if (!trips_allowed(m, v) || has_bit64(p->flags, PYEMU_F_RESCHED))
-        return 0;
-    const uint32_t reason = irq_exit_reason(p);
+        return false;
+    uint32_t found = vgic_alone(m, p, v);
+
+    if (found == VGIC_UNSTEADY)
+        found = vgic_steady(m, p, v);
     struct flow f = {.now_cyc = p->now_cyc,
                      .limit_cyc = PYEMU_NEVER,
                      .horizon_cyc = p->horizon_cyc,
                      .flags = p->flags | v->flags | offset_flag(m, p, v) |
-                              (uint64_t)vgic_alone(m, p, v) << FI_VGIC,
+                              (uint64_t)found << FI_VGIC,
                      .entry_cyc = v->entry_cyc,
                      .max_exits = 1,
                      .pc = v->gpc};
 
     if (!trip_take(m, p, v, &f, (struct trip){.reason = reason}))
-        return 0;
+        return false;
     flow_end(m, p, v, &f);
-    return f.now_cyc - f.exit_cyc;
+    *host_cyc = f.now_cyc - f.exit_cyc;
+    return true;
+}
+
+bool trap_irq_trip(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                   uint64_t *host_cyc)
+{
+    return trap_trip(m, p, v, irq_exit_reason(p), host_cyc);
 }

@@ -14,7 +14,13 @@ void trap_take(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
 /* The same for a deliverable physical interrupt. */
 void trap_irq(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
 
-/* The same as one round trip; the host's cycles it took, 0: nothing was done. */
-uint64_t trap_irq_trip(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
+/*
+ * A simple exit that stands at p's clock as one round trip, or an interrupt's, and
+ * how long the host took; false: nothing was done.
+ */
+bool trap_trip(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+               uint32_t reason, uint64_t *host_cyc);
+bool trap_irq_trip(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                   uint64_t *host_cyc);
 
 #endif

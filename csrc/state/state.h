@@ -215,7 +215,15 @@ struct vcpu {
     uint32_t trap_op;      /* op that trapped: what handle_exit looks at */
     uint8_t saved_hook;
     uint8_t saved_scratch; /* FIRE, CHANGED, ACT, WAKE under a scheduler put/load */
-    uint16_t pad;
+    uint8_t vif_enabled;   /* machine code: group enable of the CPU interface */
+    uint8_t vif_bpr;
+    uint8_t on_pending;    /* CPU_ON is under way */
+    uint8_t woken;         /* a wake-up since the last check of its block began */
+    uint8_t waits_user;    /* the MMIO access is a user-space device's */
+    struct pyemu_op trap;  /* machine code: its trap as an op */
+    struct pyemu_mmio mmio; /* and its access */
+    uint64_t boot_pc;      /* of CPU_ON */
+    uint64_t boot_x0;
     struct list_register lr[PYEMU_MAX_LRS];
     struct vgic_irq irq[N_PRIVATE];
 };
@@ -357,6 +365,14 @@ struct value_table {
 };
 
 struct path_cache;
+struct a64_cpu;
+struct a64_mem;
+
+/* One VM's memory and the frames of its interrupt controller. */
+struct code_vm {
+    struct a64_mem *mem;
+    struct pyemu_code_config cfg;
+};
 
 struct pyemu_machine {
     struct machine_state *s;
@@ -381,6 +397,8 @@ struct pyemu_machine {
     const struct pyemu_outside *outside;
     uint64_t n_outside;
     struct path_cache *paths;
+    struct a64_cpu **code;         /* per vCPU, NULL: op programs; NULL: none at all */
+    struct code_vm *code_vms;      /* per VM */
     struct pyemu_event *trace;
     uint64_t trace_cap;
     uint64_t trace_n;
@@ -401,6 +419,12 @@ struct pyemu_machine {
 static inline bool machine_switch(const struct pyemu_machine *m, uint32_t s)
 {
     return has_bit64(m->policy.switches, s);
+}
+
+/* Runs machine code, not an op program? */
+static inline bool vcpu_is_code(const struct vcpu *v)
+{
+    return v->prog == PYEMU_NONE;
 }
 
 static inline uint32_t n_threads(const struct pyemu_machine *m)

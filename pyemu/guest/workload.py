@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError
 from .ops import OP, U32, Compiled
+
+if TYPE_CHECKING:
+    from .machine_code import MachineCode
 
 __all__ = ["Clock", "Start", "Workload"]
 
@@ -69,6 +72,8 @@ class Workload:
         Outside interrupts as ``(at_cyc, intid, level)``.
     rotate_ns
         Move every vCPU to the next pCPU this often; 0 never.
+    code
+        Machine code instead of op programs; its starts name program 0xffffffff.
     """
 
     programs: tuple[NDArray[Any], ...]
@@ -77,6 +82,7 @@ class Workload:
     finite: bool = True
     outside: tuple[tuple[int, int, int], ...] = ()
     rotate_ns: int = 0
+    code: MachineCode | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod

@@ -1,0 +1,212 @@
+/*
+ * code.c - the loop of a machine code guest. The processor runs to the horizon or to
+ * a stop; a stop is an access the hardware answers (virtual CPU interface, timers), or
+ * a trap, put into the words of an op so that exit handlers know only ops.
+ */
+#include "guest/code.h"
+
+#include "account/account.h"
+#include "guest/guest.h"
+#include "host/horizon.h"
+#include "hw/gic.h"
+#include "hw/timer.h"
+#include "policy/paths.h"
+#include "run/code_call.h"
+#include "run/rules.h"
+#include "run/trap.h"
+#include "state/reset.h"
+
+enum { MARK_BEGIN = 80, MARK_END = 81, GICV_BYTES = 0x2000 };
+
+/* Timer and counter registers of the processor, from the pCPU's. */
+static void sync_in(const struct pyemu_machine *m, const struct pcpu *p,
+                    struct a64_cpu *cpu)
+{
+    struct a64_clock clock;
+    const uint64_t offset = p->offset_ticks;
+
+    a64_set_now(cpu, p->now_cyc);
+    a64_get_clock(cpu, &clock);
+    if (clock.cntvoff_ticks != offset) {
+        clock.cntvoff_ticks = offset;
+        (void)a64_set_clock(cpu, &clock);
+    }
+    for (uint32_t t = 0; t < N_TIMERS; t++)
+        if (t == TIMER_V || m->s->cfg.direct_ptimer != 0)
+            a64_set_timer(cpu, t == TIMER_V ? A64_TIMER_VIRT : A64_TIMER_PHYS,
+                          p->hw[t].ctl, p->hw[t].cval_ticks);
+}
+
+/* The guest has written one: the same as an op's write (guest/ops.c). */
+static void timer_written(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                          enum a64_timer which)
+{
+    const uint32_t t = which == A64_TIMER_VIRT ? TIMER_V : TIMER_P;
+    const uint64_t offset = t == TIMER_V ? p->offset_ticks : 0;
+    struct timer_regs *r = &p->hw[t];
+
+    a64_get_timer(code_cpu(m, v), which, &r->ctl, &r->cval_ticks);
+    r->expiry_cyc = timer_expiry(&m->s->clock, r->cval_ticks, offset, p->now_cyc);
+    trace(m, p, vcpu_idx(m, v), KIND(PYEMU_E_TIMER_WRITE, t), r->cval_ticks);
+    timer_recalc(m, p, t);
+    horizon_update(m, p);
+}
+
+/* A trap that v->trap describes; true if it went round and the guest goes on. */
+static bool take(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    const struct pyemu_op *op = &v->trap;
+
+    if (RULES[op->op].simple != 0 && m->paths != NULL && !guest_must_return(m)) {
+        const uint32_t reason = op->op == PYEMU_OP_FAULT && (op->flags & 1U) != 0
+                                    ? (uint32_t)PYEMU_X_IABT_LOW
+                                    : RULES[op->op].reason;
+
+        uint64_t host_cyc = 0;
+
+        if (trap_trip(m, p, v, reason, &host_cyc))
+            return true;
+    }
+    trap_take(m, p, v, op);
+    return false;
+}
+
+static bool trap_as(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                    uint32_t op)
+{
+    v->trap = (struct pyemu_op){.op = (uint8_t)op};
+    return take(m, p, v);
+}
+
+static bool inside(uint64_t address, uint64_t base, uint64_t bytes)
+{
+    return address >= base && address - base < bytes;
+}
+
+/* Loads and stores outside memory: GICV, distributor, device, or nothing. */
+static bool mmio(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                 const struct a64_exit *e)
+{
+    const struct pyemu_code_config *c = &m->code_vms[v->vm].cfg;
+    struct a64_cpu *cpu = code_cpu(m, v);
+
+    if (e->isv == 0) { /* KVM cannot emulate it either (no valid syndrome) */
+        a64_inject_dabt(cpu, e->va);
+        return trap_as(m, p, v, PYEMU_OP_FAULT);
+    }
+    if (c->gicv != 0 && inside(e->addr, c->gicv, GICV_BYTES)) {
+        code_gicv(m, p, v, e, e->addr - c->gicv);
+        p->now_cyc = a64_now(cpu);
+        return true;
+    }
+    const bool in_kernel = inside(e->addr, c->gicd, c->gicd_bytes) ||
+                           inside(e->addr, c->gicr, c->gicr_bytes);
+
+    v->mmio = (struct pyemu_mmio){.address = e->addr,
+                                  .value = e->is_write != 0 ? e->value : 0,
+                                  .size = e->size,
+                                  .is_user = !in_kernel,
+                                  .is_write = e->is_write};
+    v->waits_user = !in_kernel;
+    return trap_as(m, p, v, in_kernel ? PYEMU_OP_GIC_MMIO : PYEMU_OP_MMIO_USER);
+}
+
+/* A trapped system register: CPU interface, emulated timer, identification. */
+static bool sysreg(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                   const struct a64_exit *e)
+{
+    struct a64_cpu *cpu = code_cpu(m, v);
+    const uint32_t enc = (uint32_t)e->addr;
+    uint64_t value = 0;
+
+    switch (code_icc(m, p, v, e)) {
+    case CODE_DONE: p->now_cyc = a64_now(cpu); return true;
+    case CODE_SGI:
+        p->now_cyc = a64_now(cpu);
+        return take(m, p, v);
+    default: break;
+    }
+    v->trap = (struct pyemu_op){.op = PYEMU_OP_SYSREG};
+    if (code_timer_access(m, p, v, e, &value)) {
+        (void)a64_sysreg_complete(cpu, value);
+    } else if (e->is_write == 0 && a64_get_sysreg(cpu, enc, &value) == A64_OK) {
+        (void)a64_sysreg_complete(cpu, value); /* identification, as it is */
+    } else {
+        a64_inject_undef(cpu);
+    }
+    p->now_cyc = a64_now(cpu);
+    return take(m, p, v);
+}
+
+/* HINT 80 and 81 in an image that marks its measured region. */
+static void mark(struct pyemu_machine *m, const struct pcpu *p, const struct vcpu *v,
+                 uint64_t number)
+{
+    trace(m, p, vcpu_idx(m, v), PYEMU_E_MARK, number);
+    if (number == MARK_BEGIN) {
+        paths_fold(m); /* what stands in variants belongs to the time before */
+        machine_reset_stats(m);
+    } else if (number == MARK_END) {
+        m->stop = PYEMU_STOP_MARK + 1;
+        m->stop_vcpu = vcpu_idx(m, v);
+    }
+}
+
+static bool wait_for(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, bool wfi)
+{
+    if (wfi && guest_wfi_completes(p))
+        return true;
+    return trap_as(m, p, v, wfi ? PYEMU_OP_WFI : PYEMU_OP_WFE);
+}
+
+/* What a stop asks for; false: the vCPU has left the guest. */
+static bool on_stop(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                    enum a64_stop stop, const struct a64_exit *e)
+{
+    switch (stop) {
+    case A64_STOP_TIMER_WRITE:
+        timer_written(m, p, v, (enum a64_timer)e->rt);
+        return true;
+    case A64_STOP_SYSREG: return sysreg(m, p, v, e);
+    case A64_STOP_MMIO: return mmio(m, p, v, e);
+    case A64_STOP_STAGE2:
+        v->trap = (struct pyemu_op){.op = PYEMU_OP_FAULT, .flags = e->is_fetch};
+        return take(m, p, v);
+    case A64_STOP_HVC:
+    case A64_STOP_SMC:
+        code_call(m, p, v, stop == A64_STOP_HVC);
+        return take(m, p, v);
+    case A64_STOP_WFI: return wait_for(m, p, v, true);
+    case A64_STOP_WFE: return wait_for(m, p, v, false);
+    case A64_STOP_MARK: mark(m, p, v, e->value); return true;
+    default: return true; /* budget: the horizon; others are not asked for */
+    }
+}
+
+void code_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+              uint64_t limit_cyc)
+{
+    struct a64_cpu *cpu = code_cpu(m, v);
+    struct a64_exit e;
+
+    sync_in(m, p, cpu);
+    while (m->stop == 0) {
+        if ((p->uie | p->eisr) != 0)
+            guest_maintenance(p, v);
+        if ((p->flags & FLAG(PIRQ)) != 0) {
+            trap_irq(m, p, v);
+            return;
+        }
+        const uint64_t until = min_u64(limit_cyc, p->horizon_cyc);
+
+        if (p->now_cyc >= until)
+            return;
+        a64_set_irq(cpu, code_irq_line(p, v), false);
+        a64_set_now(cpu, p->now_cyc);
+        const enum a64_stop stop = a64_run(cpu, until - p->now_cyc, &e);
+
+        p->now_cyc = a64_now(cpu);
+        if (!on_stop(m, p, v, stop, &e) || guest_must_return(m))
+            return;
+    }
+}

@@ -1,0 +1,27 @@
+/*
+ * code_call.h - what the kernel does for machine code that an op cannot say: calls by
+ * registers (SMCCC, PSCI) and the emulated physical timer's reads.
+ */
+#ifndef PYEMU_RUN_CODE_CALL_H
+#define PYEMU_RUN_CODE_CALL_H
+
+#include "a64/a64.h"
+#include "state/state.h"
+
+/* HVC or SMC: fills v->trap; the answer stands in X0 when the guest goes on. */
+void code_call(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, bool hvc);
+
+/*
+ * A trapped CNTP_* access: a write becomes v->trap, a read *value; false: e is no
+ * register of that timer.
+ */
+bool code_timer_access(struct pyemu_machine *m, const struct pcpu *p, struct vcpu *v,
+                       const struct a64_exit *e, uint64_t *value);
+
+/* CPU_ON has reached the vCPU: warm reset at v->boot_pc. */
+void code_power_on(struct pyemu_machine *m, struct vcpu *v);
+
+/* Interrupt state as KVM's vgic has it before the guest programs it. */
+void code_vgic_reset(struct pyemu_machine *m, struct vcpu *v);
+
+#endif

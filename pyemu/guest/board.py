@@ -1,0 +1,158 @@
+"""Boards: where a machine code guest finds memory, interrupt controller and devices.
+
+A board is a TOML file in ``data/boards``, or a user's own of the same form.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+from ..config import truth, whole
+from ..errors import ConfigError, TraceError, unknown_name
+
+__all__ = ["Board", "DeviceSpec", "get", "names"]
+
+PAGE: Final = 4096
+U64: Final = 2**64 - 1
+WORDS: Final = ("vcpu", "vcpus", "gic")
+KEYS: Final = (
+    *("name", "title", "load", "entry", "boot", "marks", "populated", "ram", "gic"),
+    *("regs", "device"),
+)
+
+
+@dataclass(frozen=True)
+class DeviceSpec:
+    """A device of user space: its kind and its frame, bytes."""
+
+    kind: str
+    base: int
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class Board:
+    """A memory map and the state a guest starts in.
+
+    Attributes
+    ----------
+    load, entry
+        Guest physical addresses: where a flat image goes, where vCPUs begin.
+    boot_all
+        Every vCPU starts at `entry`; otherwise PSCI starts all but the first.
+    marks
+        HINT 80 and 81 of the image bound the measured region.
+    populated
+        Memory is mapped from the start: no stage-2 faults.
+    regs
+        Start values of registers: a number, or ``vcpu``, ``vcpus``, ``gic``.
+    """
+
+    name: str
+    title: str
+    load: int
+    entry: int
+    boot_all: bool
+    marks: bool
+    populated: bool
+    ram: tuple[int, int]
+    gicd: int
+    gicc: int
+    gicr: int
+    regs: Mapping[str, int | str]
+    devices: tuple[DeviceSpec, ...]
+
+
+def names() -> list[str]:
+    """Return the names of the shipped boards."""
+    folder = resources.files("pyemu") / "data" / "boards"
+    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir())
+
+
+@cache
+def get(name: str) -> Board:
+    """Return a shipped board, or the one a TOML file describes.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name or a description that cannot be.
+    TraceError
+        For a file that cannot be read.
+
+    Examples
+    --------
+    >>> hex(get("vmm").entry)
+    '0x80000000'
+    """
+    if name in names():
+        file = resources.files("pyemu") / "data" / "boards" / f"{name}.toml"
+        return _board(tomllib.loads(file.read_text(encoding="utf-8")))
+    if not name.endswith(".toml"):
+        raise unknown_name("board", name, names())
+    try:
+        return _board(tomllib.loads(Path(name).read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        raise TraceError(name, f"no readable board: {exc}") from exc
+
+
+def _board(data: Mapping[str, Any]) -> Board:
+    for key in data:
+        if key not in KEYS:
+            raise unknown_name("board", key, KEYS)
+    for key in ("name", "load", "entry", "ram", "gic"):
+        if key not in data:
+            raise ConfigError(f"board.{key}", None, "a value: it has no default")
+    ram, gic = data["ram"], data["gic"]
+    boot = data.get("boot", "first")
+    if boot not in ("all", "first"):
+        raise unknown_name("board.boot", str(boot), ("all", "first"))
+    return Board(
+        name=str(data["name"]),
+        title=str(data.get("title", "")),
+        load=whole("board.load", data["load"], 0, U64),
+        entry=whole("board.entry", data["entry"], 0, U64),
+        boot_all=boot == "all",
+        marks=truth("board.marks", data.get("marks", False)),
+        populated=truth("board.populated", data.get("populated", False)),
+        ram=(
+            whole("board.ram.base", ram.get("base"), 0, U64),
+            whole("board.ram.bytes", ram.get("bytes"), PAGE, 2**40),
+        ),
+        gicd=whole("board.gic.gicd", gic.get("gicd"), 0, U64),
+        gicc=whole("board.gic.gicc", gic.get("gicc"), 0, U64),
+        gicr=whole("board.gic.gicr", gic.get("gicr"), 0, U64),
+        regs={key: start_value(key, v) for key, v in data.get("regs", {}).items()},
+        devices=tuple(_device(one) for one in data.get("device", [])),
+    )
+
+
+def start_value(name: str, value: object) -> int | str:
+    """Return a register's start value, checked together with its name.
+
+    Raises
+    ------
+    ConfigError
+        For a register that does not exist or a value it cannot have.
+    """
+    if name not in ("sp", *(f"x{n}" for n in range(31))):
+        raise ConfigError("board.regs", name, "x0 to x30 or sp")
+    if isinstance(value, str):
+        if value not in WORDS:
+            raise unknown_name(f"board.regs.{name}", value, WORDS)
+        return value
+    return whole(f"board.regs.{name}", value, 0, U64)
+
+
+def _device(data: Mapping[str, Any]) -> DeviceSpec:
+    return DeviceSpec(
+        str(data.get("kind")),
+        whole("board.device.base", data.get("base"), 0, U64),
+        whole("board.device.bytes", data.get("bytes"), 1, 2**40),
+    )

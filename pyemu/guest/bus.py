@@ -1,0 +1,96 @@
+"""Who answers an access that leaves the core: the GIC model, or a board's device."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from .. import _ffi
+from ..assemble import Blueprint
+from ..errors import GuestError
+from ..gic.vm import VmGics
+from .board import DeviceSpec
+from .devices import Device, Outcome, Wires, make
+
+__all__ = ["Bus"]
+
+
+class Bus:
+    """The frames of all VMs of a machine that Python emulates.
+
+    Attributes
+    ----------
+    outcomes
+        What each VM has said, by its index.
+    """
+
+    def __init__(self, core: _ffi.Core, blueprint: Blueprint) -> None:
+        self._core = core
+        self._blueprint = blueprint
+        self._gics = VmGics(core, blueprint)
+        self._region: bool | None = None
+        self._asking = 0
+        self.outcomes: list[Outcome] = []
+        self._devices: list[list[tuple[DeviceSpec, Device]]] = []
+        for vm, work in enumerate(blueprint.workloads):
+            self.outcomes.append(Outcome())
+            wires = self._wires(vm)
+            specs = work.code.board.devices if work.code else ()
+            self._devices.append([(spec, make(spec, wires)) for spec in specs])
+
+    def _wires(self, vm: int) -> Wires:
+        first = self._blueprint.first_vcpu(vm)
+        return Wires(
+            self.outcomes[vm],
+            self._power_off,
+            partial(self._set_line, first),
+            self._mark,
+        )
+
+    def _set_line(self, first: int, intid: int, level: int) -> None:
+        state = self._core.irq_get(first, intid)
+        state["line"] = level
+        self._core.irq_set(first, intid, state)
+
+    def _power_off(self) -> None:
+        self._core.command("vm_off", self._asking)
+
+    def _mark(self, begins: bool) -> None:
+        self._region = begins
+
+    def answer(self, vcpu: int) -> bool:
+        """Answer the access a vCPU waits for.
+
+        Returns
+        -------
+        bool
+            Whether it ended the measured region.
+
+        Raises
+        ------
+        GuestError
+            For an address where the board has nothing.
+        """
+        access = self._core.mmio(vcpu)
+        if not access["is_user"]:
+            self._gics.answer(vcpu)
+            return False
+        vm, index = self._blueprint.vm_of(vcpu)
+        device, offset = self._find(vm, index, access)
+        self._region, self._asking, value = None, vcpu, 0
+        if access["is_write"]:
+            device.write(offset, access["size"], access["value"])
+        else:
+            value = device.read(offset, access["size"])
+        self._core.command("mmio_answer", vcpu, value)
+        if self._region:
+            self._core.command("reset_stats")
+        return self._region is False
+
+    def _find(self, vm: int, index: int, access: dict[str, int]) -> tuple[Device, int]:
+        for spec, device in self._devices[vm]:
+            offset = access["address"] - spec.base
+            if 0 <= offset < spec.n_bytes:
+                return device, offset
+        what = "store to" if access["is_write"] else "load from"
+        words = f"{what} {access['address']:#x}, where the board has nothing"
+        raise GuestError(words, index)
