@@ -55,6 +55,7 @@ def check(machine: Machine, vcpu: Vcpu) -> bool:
 def poll(machine: Machine, vcpu: Vcpu, begun: int) -> bool:
     """Ask again and again for halt_poll_cyc, loaded."""
     end = begun + vcpu.halt_poll_cyc
+    machine.pcpu_of(vcpu).interrupts()
     while True:
         machine.counters["poll_iterations"] += 1
         charge(machine, vcpu, "poll_iter")

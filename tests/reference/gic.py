@@ -29,9 +29,8 @@ class Gic:
         self.irqs: dict[int, Irq] = {}
 
     def candidate(self) -> int | None:
-        """Enabled, pending, not active. All have one priority: which of several wins
-        is the implementation's choice; here the order of the table."""
-        for intid in self.irqs:
+        """Enabled, pending, not active; all have one priority: the lowest INTID."""
+        for intid in sorted(self.irqs):
             irq = self.irqs[intid]
             if irq.enabled and not irq.active and irq.pending():
                 return intid

@@ -38,10 +38,9 @@ def run_guest(machine: Machine, pcpu: Pcpu, vcpu: Vcpu) -> tuple[str, Op | None]
             pcpu.charge("g_vector")
             vcpu.return_pc, vcpu.pc, vcpu.masked = vcpu.pc, vcpu.setup.vector, True
         pcpu.retimed()
-        intid = pcpu.gic.candidate()
-        if intid is not None:
-            default = "irq_kick" if intid < 16 else "irq_device"
-            return IRQ_REASON.get(intid, default), None
+        reason = irq_reason(pcpu)
+        if reason is not None:
+            return reason, None
         op = vcpu.setup.ops[vcpu.pc]
         if op.name == "end":
             machine.power_off(vcpu)
@@ -52,6 +51,18 @@ def run_guest(machine: Machine, pcpu: Pcpu, vcpu: Vcpu) -> tuple[str, Op | None]
             vcpu.pc += 1
             return reason, op
         Untrapped(machine, pcpu, vcpu).run(op)
+
+
+def irq_reason(pcpu: Pcpu) -> str | None:
+    """What a physical interrupt's exit is called; of several, a timer's first."""
+    if pcpu.gic.candidate() is None:
+        return None
+    for intid in (VTIMER, PTIMER):
+        irq = pcpu.gic.irqs[intid]
+        if irq.enabled and not irq.active and irq.pending():
+            return IRQ_REASON[intid]
+    intid = pcpu.gic.candidate()
+    return IRQ_REASON.get(intid, "irq_kick" if intid < 16 else "irq_device")
 
 
 def trap_reason(machine: Machine, pcpu: Pcpu, vcpu: Vcpu, op: Op) -> str | None:
@@ -116,7 +127,6 @@ class Untrapped:
         self.pcpu.record("timer_write", self.vcpu, op.a, hw.cval)
         if not op.a:
             self.vcpu.expiry_noted = None
-            self.pcpu.noted_v = False
         self.pcpu.retimed()
 
     def op_ack(self, op: Op) -> None:

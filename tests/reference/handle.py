@@ -44,7 +44,10 @@ def handle_exit(machine: Machine, vcpu: Vcpu, reason: str, op: Op | None) -> Non
     if op is None:
         charge(machine, vcpu, "handle_irq")
         return
-    charge(machine, vcpu, HANDLER[reason])
+    if op.name in ("sgi",) or op.name.startswith("timer_"):
+        machine.pcpu_of(vcpu).charge(HANDLER[reason])
+    else:
+        charge(machine, vcpu, HANDLER[reason])
     if op.name in STAT:
         machine.counters[STAT[op.name]] += 1
     if reason == "dabt_kernel":
@@ -59,11 +62,11 @@ def handle_exit(machine: Machine, vcpu: Vcpu, reason: str, op: Op | None) -> Non
     elif op.name == "wfe":
         machine.sched.yield_to_others(machine.pcpu_of(vcpu))
     elif op.name == "sgi":
-        charge(machine, vcpu, "handle_sgi")
+        machine.pcpu_of(vcpu).charge("handle_sgi")
         send_sgi(machine, vcpu, op)
     elif op.name.startswith("timer_"):
-        charge(machine, vcpu, "handle_ptimer")
         write_timer(machine.pcpu_of(vcpu), vcpu, vcpu.ptimer, op, machine)
+        machine.pcpu_of(vcpu).charge("handle_ptimer")
         machine.policy.pt_trap(Kernel(machine.pcpu_of(vcpu), vcpu))
     else:
         distributor(machine.pcpu_of(vcpu), vcpu, op)
@@ -79,7 +82,7 @@ def send_sgi(machine: Machine, vcpu: Vcpu, op: Op) -> None:
     for target in targets:
         machine.counters["sgis_sent"] += 1
         inject(machine.pcpu_of(vcpu), target, op.a, True, vcpu.setup.ident)
-        machine.pcpu_of(vcpu).interrupts()
+    machine.pcpu_of(vcpu).interrupts()
 
 
 def distributor(pcpu: Pcpu, vcpu: Vcpu, op: Op) -> None:
