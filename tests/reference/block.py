@@ -32,7 +32,6 @@ def block(machine: Machine, vcpu: Vcpu) -> None:
         machine.counters["vcpu_sleep"] += not slept
         slept = True
         machine.sched.sleep(vcpu)
-    machine.counters["halt_wakeup"] += slept
     machine.pcpu_of(vcpu).record("unblock", vcpu, int(slept))
     policy.unblock(Kernel(machine.pcpu_of(vcpu), vcpu))
     adjust(machine, vcpu, machine.pcpu_of(vcpu).now - begun)

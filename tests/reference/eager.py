@@ -68,11 +68,13 @@ class Eager:
 
     def update_state(self, k: Kernel) -> None:
         """Levels follow should_fire; the vgic is told of changes."""
-        if self.fires_v(k) != k.vcpu.level_v:
+        self.fires_v(k)
+        if k.vcpu.changed:
             k("level_v")
             k("cache_clear")
             k("inject_v")
-        if self.fires_p(k) != k.vcpu.level_p:
+        self.fires_p(k)
+        if k.vcpu.changed:
             k("level_p")
             k("inject_p")
 

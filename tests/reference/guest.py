@@ -125,8 +125,6 @@ class Untrapped:
         self.pcpu.charge("g_sysreg")
         write_timer(self.pcpu, self.vcpu, hw, op, self.machine)
         self.pcpu.record("timer_write", self.vcpu, op.a, hw.cval)
-        if not op.a:
-            self.vcpu.expiry_noted = None
         self.pcpu.retimed()
 
     def op_ack(self, op: Op) -> None:

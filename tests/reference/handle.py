@@ -66,7 +66,7 @@ def handle_exit(machine: Machine, vcpu: Vcpu, reason: str, op: Op | None) -> Non
         send_sgi(machine, vcpu, op)
     elif op.name.startswith("timer_"):
         write_timer(machine.pcpu_of(vcpu), vcpu, vcpu.ptimer, op, machine)
-        machine.pcpu_of(vcpu).charge("handle_ptimer")
+        charge(machine, vcpu, "handle_ptimer")
         machine.policy.pt_trap(Kernel(machine.pcpu_of(vcpu), vcpu))
     else:
         distributor(machine.pcpu_of(vcpu), vcpu, op)
@@ -94,9 +94,7 @@ def distributor(pcpu: Pcpu, vcpu: Vcpu, op: Op) -> None:
     elif op.name == "gic_disable":
         irq.enabled = False
     elif op.name == "spendr":
-        irq.latch = True
-        if irq.edge:
-            irq.sources.add(vcpu.setup.ident)
+        irq.latch = True  # an SGI without a source: the write names none
     elif op.name == "cpendr":
         irq.latch = False
         irq.sources.clear()
@@ -133,5 +131,5 @@ def write_timer(pcpu: Pcpu, vcpu: Vcpu, timer, op: Op, machine: Machine) -> None
         timer.ctl = op.c & 3
     elif op.name == "timer_next":
         timer.cval = (timer.cval + op.c) % 2**64
-        if op.flags & 1 and timer.cval < count:
+        if op.flags & 1 and timer.cval <= count:
             timer.cval = (count + op.c) % 2**64

@@ -176,10 +176,12 @@ class Lazy(Eager):
     def pt_trap(self, k: Kernel) -> None:
         if not k.vcpu.enabled:
             return
-        if self.fires_v(k) != k.vcpu.level_v:
+        self.fires_v(k)
+        if k.vcpu.changed:  # compared when it was evaluated
             k("level_v")
             k("inject_v")
-        if self.fires_p(k) != k.vcpu.level_p:
+        self.fires_p(k)
+        if k.vcpu.changed:
             k("level_p")
             k("inject_p")
         self.emulate(k)

@@ -198,7 +198,6 @@ class Machine:
             if pcpu.resched and thread.left > 0:
                 self.counters["preempted"] += 1
                 return
-        if task.off_cyc:
-            thread.runnable = False
-            thread.wake_at = pcpu.now + task.off_cyc
+        thread.runnable = False
+        thread.wake_at = pcpu.now + task.off_cyc
         thread.left = task.on_cyc

@@ -138,7 +138,7 @@ class Pcpu:
         """Acknowledge, priority drop: EOIR before the handler."""
         self.charge("iar_r")
         self.acked = self.gic.ack()
-        self.record("irq", self.loaded_vcpu, min(self.acked, 255), self.acked)
+        self.record("irq", self.running, min(self.acked, 255), self.acked)
         if self.acked == SPURIOUS:
             return
         if self.machine.setup.gicv3:

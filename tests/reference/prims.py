@@ -285,7 +285,8 @@ class Kernel:
 
     def do_vgic_restore(self) -> None:
         vif, vgic = self.vcpu.vif, self.vcpu.vgic
-        vif.lrs, vif.uie, vif.enabled = vgic.used, vgic.uie, True
+        vif.lrs, vif.enabled = vgic.used, True
+        vif.uie, vif.npie = vgic.uie, vgic.npie
         self.pcpu.charge("vgic_if_w", 2)  # HCR, APR
         self.pcpu.charge("lr_w", len(vif.lrs))
 

@@ -68,6 +68,7 @@ def load(machine: Machine, vcpu: Vcpu, *, scheduled: bool) -> None:
     machine.counters["vcpu_load"] += 1
     pcpu.record("load", vcpu, int(scheduled))
     pcpu.preempt_count += 1
+    pcpu.interrupts()
     pcpu.loaded_vcpu = vcpu
     machine.policy.load(Kernel(pcpu, vcpu))
     pcpu.preempt_count -= 1

@@ -58,6 +58,7 @@ class Sched:
         thread = self.machine.threads[vcpu.index]
         if vcpu.sleeping:
             vcpu.sleeping = False
+            self.machine.counters["halt_wakeup"] += 1
             self.wake(pcpu, thread)
 
     def wake(self, pcpu: Pcpu, thread: Thread) -> None:

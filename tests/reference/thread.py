@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from .vcpu import Vcpu
 
 
+HOG = 2**62  # a task that never sleeps
+
+
 class Thread:
     """What the scheduler knows."""
 
@@ -33,7 +36,7 @@ class Thread:
         self.wake_at = None if self.runnable else start_cyc
         self.vruntime = self.ran = self.since = 0
         self.put_away = False
-        self.left = task.on_cyc if task else 0
+        self.left = (task.on_cyc if task.off_cyc else HOG) if task else 0
         self.coroutine = Coroutine(lambda: vcpu_thread(machine, vcpu)) if vcpu else None
 
     def leave_cpu(self) -> None:

@@ -31,7 +31,7 @@ class VirtualInterface:
         self.priorities: list[int] = []
         self.pmr = IDLE_PRIORITY
         self.eoimode = 0
-        self.uie = False
+        self.uie = self.npie = False
         self.enabled = False
         self.eoicount = 0
 
@@ -56,9 +56,10 @@ class VirtualInterface:
         return self.enabled and any(lr.pending for lr in self.lrs)
 
     def maintenance(self) -> bool:
-        """The maintenance line: underflow is the only cause KVM enables here."""
-        valid = sum(lr.valid() for lr in self.lrs)
-        return self.enabled and self.uie and valid < 2
+        """The maintenance line: U (fewer than 2 valid) or NP (none pending)."""
+        underflow = self.uie and sum(lr.valid() for lr in self.lrs) < 2
+        none_pending = self.npie and not any(lr.pending for lr in self.lrs)
+        return self.enabled and (underflow or none_pending)
 
     def ack(self) -> ListRegister | None:
         """IAR: pending becomes active, its priority runs."""

@@ -46,7 +46,7 @@ class Vgic:
         self.irqs = [VgicIrq(intid) for intid in range(N_PRIVATE)]
         self.ap_list: list[VgicIrq] = []
         self.used: list[ListRegister] = []  # images, written by flush
-        self.uie = False
+        self.uie = self.npie = False
 
     def queue(self, irq: VgicIrq) -> bool:
         """Put an irq on the ap_list; whether there is anything to tell the vCPU."""
@@ -79,13 +79,10 @@ class Vgic:
             wanted = [irq for irq in self.ap_list if irq.has_target()]
         self.used = []
         self.uie = len(wanted) > n_lrs
-        for irq in wanted:
-            while len(self.used) < n_lrs:
-                self.used.append(self.populate(irq, switches, gicv3))
-                if gicv3 or not irq.edge or not irq.sources or irq.active:
-                    break
-            if len(self.used) == n_lrs:
-                break
+        self.npie = False
+        for irq in wanted[:n_lrs]:
+            self.used.append(self.populate(irq, switches, gicv3))
+            self.npie |= irq.edge and irq.latch and self.used[-1].pending
         return len(self.used)
 
     def depth(self) -> int:
@@ -118,7 +115,7 @@ class Vgic:
 
     def fold(self, switches: frozenset[str]) -> list[VgicIrq]:
         """Take the images back (exit); the irqs whose level must be sampled."""
-        self.uie = False
+        self.uie = self.npie = False
         sample = []
         for lr in self.used:
             irq = self.irqs[lr.intid]
