@@ -196,7 +196,6 @@ class Machine:
             thread.left -= step
             pcpu.interrupts()
             if pcpu.resched and thread.left > 0:
-                self.counters["preempted"] += 1
                 return
         thread.runnable = False
         thread.wake_at = pcpu.now + task.off_cyc

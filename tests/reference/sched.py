@@ -101,7 +101,7 @@ class Sched:
             and not pcpu.irq_off
             and pcpu.preempt_count == 0
         ):
-            self.machine.counters["preempted"] += 1
+            self.machine.counters["preempted"] += pcpu.loaded_vcpu is thread.vcpu
             thread.leave_cpu()
 
     def yield_to_others(self, pcpu: Pcpu) -> None:

@@ -73,21 +73,17 @@ class Vgic:
 
     def flush(self, n_lrs: int, switches: frozenset[str], gicv3: bool) -> int:
         """Fill list register images (entry); how many were populated."""
-        wanted = [irq for irq in self.ap_list if irq.has_target()]
-        if self.depth() > n_lrs:
+        self.used, self.uie, self.npie = [], False, False
+        if len(self.ap_list) > n_lrs:
             self.ap_list.sort(key=sort_key)
-            wanted = [irq for irq in self.ap_list if irq.has_target()]
-        self.used = []
-        self.uie = len(wanted) > n_lrs
-        self.npie = False
-        for irq in wanted[:n_lrs]:
-            self.used.append(self.populate(irq, switches, gicv3))
-            self.npie |= irq.edge and irq.latch and self.used[-1].pending
+        for irq in self.ap_list:
+            if len(self.used) == n_lrs:
+                self.uie = True  # more remain on the list
+                break
+            if irq.has_target():
+                self.used.append(self.populate(irq, switches, gicv3))
+                self.npie |= irq.edge and irq.latch and self.used[-1].pending
         return len(self.used)
-
-    def depth(self) -> int:
-        """How many list registers the ap_list asks for."""
-        return sum(1 for irq in self.ap_list if irq.has_target())
 
     def populate(
         self, irq: VgicIrq, switches: frozenset[str], gicv3: bool
