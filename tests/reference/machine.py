@@ -190,6 +190,7 @@ class Machine:
     def run_task(self, pcpu: Pcpu, thread: Thread) -> None:
         """A host task computes until it sleeps or is preempted."""
         task = thread.task
+        pcpu.interrupts()
         while thread.left > 0:
             step = min(thread.left, pcpu.next_event() - pcpu.now)
             pcpu.advance(step)

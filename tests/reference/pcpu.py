@@ -136,24 +136,30 @@ class Pcpu:
 
     def entry_hook(self) -> None:
         """Acknowledge, priority drop: EOIR before the handler."""
+        self.acked = self.gic.ack()  # what is pending as the read begins
         self.charge("iar_r")
-        self.acked = self.gic.ack()
         self.record("irq", self.running, min(self.acked, 255), self.acked)
+        self.retimed()
         if self.acked == SPURIOUS:
             return
         if self.machine.setup.gicv3:
-            self.charge("dsb")
-        self.charge("eoir_w")
+            self.step("dsb")
+        self.step("eoir_w")
         self.gic.eoi(self.acked)
-        self.charge("isb")
+        self.step("isb")
+
+    def step(self, prim: str) -> None:
+        """A step of interrupt context: interrupts are off, time is noticed."""
+        self.charge(prim)
+        self.retimed()
 
     def exit_hook(self, intid: int) -> None:
         """irq_eoi of the EOImode-1 chip: DIR unless forwarded to a vCPU."""
         if self.gic.eoimode1 and not self.forwarded(intid):
-            self.charge("dir_w")
+            self.step("dir_w")
             self.gic.deactivate(intid)
             if self.machine.setup.gicv3:
-                self.charge("isb")
+                self.step("isb")
 
     def forwarded(self, intid: int) -> bool:
         """Is it a timer PPI that the policy's kernel forwards?"""
@@ -181,7 +187,7 @@ class Pcpu:
         """The host's timer handler: expired hrtimers, then the tick."""
         machine = self.machine
         machine.counters["host_timer_irq"] += 1
-        self.charge("isr_timer")
+        self.step("isr_timer")
         while True:
             due = [one for one in machine.hrtimers(self) if one[0] <= self.now]
             if not due:
@@ -189,6 +195,7 @@ class Pcpu:
             at, expire = min(due, key=lambda one: one[0])
             self.charge("isr_hrtimer")
             expire(self)
+            self.retimed()
         if self.tick_at <= self.now and not (self.idle and machine.setup.nohz_idle):
             machine.counters["host_tick_irq"] += 1
             self.charge("isr_tick")

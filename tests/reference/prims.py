@@ -33,9 +33,9 @@ class Kernel:
             effect()
         if prim in ("handle", "eret"):
             return  # handler and guest follow at once
-        self.pcpu.retimed()
-        if not self.isr:
-            self.pcpu.interrupts()
+        if self.isr:
+            return  # a handler is one piece
+        self.pcpu.interrupts()
 
     def record(self, kind: str, sub: object, arg: int = 0) -> None:
         """Write a trace record about this vCPU."""
@@ -260,13 +260,13 @@ class Kernel:
         at = self.earliest()
         self.vcpu.fire = at is not None and at <= self.at
         if at is not None and not self.vcpu.fire:
-            self.vcpu.bg_deadline = at
+            self.do_bg_arm()
 
     def do_pt_recheck(self) -> None:
         timer = self.vcpu.ptimer
         self.vcpu.fire = timer.fires(self.at)
         if timer.can_fire() and not self.vcpu.fire:
-            self.vcpu.pt_deadline = timer.deadline(self.pcpu.now)
+            self.arm_pt()
 
     def do_work(self) -> None:
         self.pcpu.charge("work_delay")

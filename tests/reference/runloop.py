@@ -21,8 +21,8 @@ class PowerOff(Exception):
 def vcpu_thread(machine: Machine, vcpu: Vcpu) -> None:
     """Body of the thread: the first ioctl, then entries until it powers off."""
     pcpu = machine.pcpu_of(vcpu)
-    pcpu.charge("syscall")
     pcpu.interrupts()
+    pcpu.charge("syscall")
     load(machine, vcpu, scheduled=False)
     machine.policy.first_run(Kernel(machine.pcpu_of(vcpu), vcpu))
     try:
@@ -95,6 +95,5 @@ def user_exit(machine: Machine, vcpu: Vcpu, user_cyc: int, after_cyc: int) -> No
     machine.spend(vcpu, user_cyc)
     pcpu = machine.pcpu_of(vcpu)
     pcpu.charge("syscall")
-    pcpu.interrupts()
     load(machine, vcpu, scheduled=False)
     machine.spend(vcpu, after_cyc)

@@ -56,3 +56,5 @@ class Thread:
         self.pcpu.preempt_count, self.pcpu.irq_off = saved
         if loaded:
             load(machine, vcpu, scheduled=True)
+        else:
+            self.pcpu.interrupts()

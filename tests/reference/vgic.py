@@ -74,9 +74,10 @@ class Vgic:
     def flush(self, n_lrs: int, switches: frozenset[str], gicv3: bool) -> int:
         """Fill list register images (entry); how many were populated."""
         self.used, self.uie, self.npie = [], False, False
-        if len(self.ap_list) > n_lrs:
-            self.ap_list.sort(key=sort_key)
-        for irq in self.ap_list:
+        wanted = list(self.ap_list)
+        if len(wanted) > n_lrs:
+            wanted.sort(key=sort_key)
+        for irq in wanted:
             if len(self.used) == n_lrs:
                 self.uie = True  # more remain on the list
                 break
