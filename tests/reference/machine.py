@@ -190,14 +190,13 @@ class Machine:
     def run_task(self, pcpu: Pcpu, thread: Thread) -> None:
         """A host task computes until it sleeps or is preempted."""
         task = thread.task
-        pcpu.interrupts()
         while thread.left > 0:
+            pcpu.interrupts()
+            if pcpu.resched:
+                return
             step = min(thread.left, pcpu.next_event() - pcpu.now)
             pcpu.advance(step)
             thread.left -= step
-            pcpu.interrupts()
-            if pcpu.resched and thread.left > 0:
-                return
         thread.runnable = False
         thread.wake_at = pcpu.now + task.off_cyc
         thread.left = task.on_cyc

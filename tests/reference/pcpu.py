@@ -41,7 +41,7 @@ class Pcpu:
         self.resched = self.in_user = False
         self.irq_off = False
         self.irq_stack: list[bool] = []
-        self.preempt_count = 0
+        self.preempt_count = self.min_vruntime = 0
         self.in_isr = False
         self.acked = SPURIOUS
         self.idle = True
@@ -119,20 +119,23 @@ class Pcpu:
     def interrupts(self) -> None:
         """Take what the GIC signals, if the host has interrupts on."""
         self.retimed()
-        if self.irq_off or self.in_isr or self.gic.candidate() is None:
-            return
-        self.in_isr = True
+        while not self.irq_off and not self.in_isr and self.gic.candidate() is not None:
+            self.in_isr = True
+            self.exception()
+            self.in_isr = False
+            self.machine.sched.after_interrupt(self)
+
+    def exception(self) -> None:
+        """gic_handle_irq: until the acknowledge returns 1023."""
         first = True
         while True:
             self.entry_hook()
             if self.acked == SPURIOUS:
                 self.machine.counters["spurious_irq"] += first
-                break
+                return
             first = False
             self.handle(self.acked)
             self.exit_hook(self.acked)
-        self.in_isr = False
-        self.machine.sched.after_interrupt(self)
 
     def entry_hook(self) -> None:
         """Acknowledge, priority drop: EOIR before the handler."""

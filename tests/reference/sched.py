@@ -31,6 +31,8 @@ class Sched:
             thread.vruntime += (pcpu.now - thread.since) * NICE_0 // thread.weight
             thread.ran += pcpu.now - thread.since
             thread.since = pcpu.now
+        queue = [t.vruntime for t in self.on(pcpu)]
+        pcpu.min_vruntime = max(pcpu.min_vruntime, min(queue, default=0))
 
     def pick(self, pcpu: Pcpu) -> Thread | None:
         """The smallest vruntime."""
@@ -68,10 +70,8 @@ class Sched:
         self.machine.counters["wakeups"] += 1
         pcpu.record("wake", thread, 0)
         self.account(pcpu)
-        others = [t.vruntime for t in self.on(pcpu)]
-        if others:
-            floor = max(min(others) - setup.sched_sleeper_cyc, 0)
-            thread.vruntime = max(thread.vruntime, floor)
+        floor = max(pcpu.min_vruntime - setup.sched_sleeper_cyc, 0)
+        thread.vruntime = max(thread.vruntime, floor)
         thread.runnable = True
         current = pcpu.current
         if current is None:
