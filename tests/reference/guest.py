@@ -33,6 +33,7 @@ DISTRIBUTOR += ("cactiver", "gic_prio")
 
 def run_guest(machine: Machine, pcpu: Pcpu, vcpu: Vcpu) -> tuple[str, Op | None]:
     """Run until an exit; its reason and the operation that trapped."""
+    pcpu.retimed()
     while True:
         if not vcpu.masked and vcpu.vif.winner() and vcpu.setup.vector is not None:
             pcpu.charge("g_vector")

@@ -17,6 +17,7 @@ class ListRegister:
     active: bool
     hw: bool = False
     source: int = 0
+    eoi: bool = False  # asks for a maintenance interrupt; HW=0 only
 
     def valid(self) -> bool:
         """Pending or active or both."""
@@ -59,7 +60,8 @@ class VirtualInterface:
         """The maintenance line: U (fewer than 2 valid) or NP (none pending)."""
         underflow = self.uie and sum(lr.valid() for lr in self.lrs) < 2
         none_pending = self.npie and not any(lr.pending for lr in self.lrs)
-        return self.enabled and (underflow or none_pending)
+        ended = any(lr.eoi and not lr.hw and not lr.valid() for lr in self.lrs)
+        return self.enabled and (underflow or none_pending or ended)
 
     def ack(self) -> ListRegister | None:
         """IAR: pending becomes active, its priority runs."""

@@ -79,7 +79,10 @@ class Vgic:
             wanted.sort(key=sort_key)
         for irq in wanted:
             if len(self.used) == n_lrs:
-                self.uie = True  # more remain on the list
+                # More remain on the list. One register never has two valid, so U
+                # would hold for ever: there its own EOI asks for the next.
+                self.uie = n_lrs > 1
+                self.used[0].eoi = n_lrs == 1
                 break
             if irq.has_target():
                 self.used.append(self.populate(irq, switches, gicv3))
