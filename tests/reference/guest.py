@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .handle import write_timer
+from .handle import DISTRIBUTOR, write_timer
 from .pcpu import HOST_TIMER, MAINTENANCE, PTIMER, VTIMER
 from .setup import Op
 
@@ -27,8 +27,6 @@ TRAPS = {
     "mmio_user": "dabt_user",
     "wfe": "wfx",
 }
-DISTRIBUTOR = ("gic_enable", "gic_disable", "spendr", "cpendr", "sactiver")
-DISTRIBUTOR += ("cactiver", "gic_prio")
 
 
 def run_guest(machine: Machine, pcpu: Pcpu, vcpu: Vcpu) -> tuple[str, Op | None]:

@@ -24,6 +24,8 @@ HANDLER = {
     "dabt_fault": "handle_fault",
     "iabt_low": "handle_fault",
 }
+DISTRIBUTOR = ("gic_enable", "gic_disable", "spendr", "cpendr", "sactiver")
+DISTRIBUTOR += ("cactiver", "gic_prio")
 STAT = {
     "hvc": "hvc_exit_stat",
     "wfi": "wfi_exit_stat",
@@ -44,14 +46,20 @@ def handle_exit(machine: Machine, vcpu: Vcpu, reason: str, op: Op | None) -> Non
     if op is None:
         charge(machine, vcpu, "handle_irq")
         return
-    if op.name in ("sgi",) or op.name.startswith("timer_"):
-        machine.pcpu_of(vcpu).charge(HANDLER[reason])
-    else:
-        charge(machine, vcpu, HANDLER[reason])
+    machine.pcpu_of(vcpu).charge(HANDLER[reason])
     if op.name in STAT:
         machine.counters[STAT[op.name]] += 1
     if reason == "dabt_kernel":
         machine.counters["mmio_exit_kernel"] += 1
+    if op.name == "sgi":
+        machine.pcpu_of(vcpu).charge("handle_sgi")
+        send_sgi(machine, vcpu, op)
+    elif op.name in DISTRIBUTOR:
+        distributor(machine.pcpu_of(vcpu), vcpu, op)
+    elif op.name.startswith("timer_"):
+        write_timer(machine.pcpu_of(vcpu), vcpu, vcpu.ptimer, op, machine)
+        machine.pcpu_of(vcpu).charge("handle_ptimer")
+    machine.pcpu_of(vcpu).interrupts()
     if op.name in ("hvc", "smc", "sysreg", "mmio_kernel", "fault"):
         machine.spend(vcpu, op.b)
     elif op.name == "mmio_user":
@@ -61,15 +69,8 @@ def handle_exit(machine: Machine, vcpu: Vcpu, reason: str, op: Op | None) -> Non
         block(machine, vcpu)
     elif op.name == "wfe":
         machine.sched.yield_to_others(machine.pcpu_of(vcpu))
-    elif op.name == "sgi":
-        machine.pcpu_of(vcpu).charge("handle_sgi")
-        send_sgi(machine, vcpu, op)
     elif op.name.startswith("timer_"):
-        write_timer(machine.pcpu_of(vcpu), vcpu, vcpu.ptimer, op, machine)
-        charge(machine, vcpu, "handle_ptimer")
         machine.policy.pt_trap(Kernel(machine.pcpu_of(vcpu), vcpu))
-    else:
-        distributor(machine.pcpu_of(vcpu), vcpu, op)
 
 
 def send_sgi(machine: Machine, vcpu: Vcpu, op: Op) -> None:
@@ -82,7 +83,6 @@ def send_sgi(machine: Machine, vcpu: Vcpu, op: Op) -> None:
     for target in targets:
         machine.counters["sgis_sent"] += 1
         inject(machine.pcpu_of(vcpu), target, op.a, True, vcpu.setup.ident)
-    machine.pcpu_of(vcpu).interrupts()
 
 
 def distributor(pcpu: Pcpu, vcpu: Vcpu, op: Op) -> None:

@@ -190,7 +190,7 @@ class Pcpu:
         """The host's timer handler: expired hrtimers, then the tick."""
         machine = self.machine
         machine.counters["host_timer_irq"] += 1
-        self.step("isr_timer")
+        self.charge("isr_timer")
         while True:
             due = [one for one in machine.hrtimers(self) if one[0] <= self.now]
             if not due:
