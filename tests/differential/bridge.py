@@ -12,6 +12,7 @@ from ..reference.eager import Eager
 from ..reference.lazy import Lazy
 from ..reference.machine import Machine as Reference
 from ..reference.setup import Op, Setup, TaskSetup, VcpuSetup
+from ..reference.table import Table
 
 OP_NAMES = {value: name for name, value in OP.items()}
 KINDS = {v: k for k, v in _ffi.enum("event_kind", "PYEMU_E_").items()}
@@ -20,7 +21,18 @@ NONE = 0xFFFFFFFF
 DIRECT = {"eager": Eager, "lazy": Lazy}
 
 
-def setup_of(m) -> Setup:
+def policy_of(policy, *, table: bool = False):
+    """Eager and lazy are written out as flows; any policy can be walked as a table."""
+    if policy.name in DIRECT and not table:
+        return DIRECT[policy.name]()
+    hooks = {
+        hook: [(s.prim, dict(s.guard.terms), s.guard.inverted) for s in steps]
+        for hook, steps in policy.hooks.items()
+    }
+    return Table(hooks, policy.switches)
+
+
+def setup_of(m, *, table: bool = False) -> Setup:
     """Translate a `pyemu.Machine`'s description into the reference's terms."""
     plan = m.blueprint
     programs, _tables, starts = plan._programs()
@@ -54,7 +66,7 @@ def setup_of(m) -> Setup:
         "sched_sleeper_cyc",
     )
     return Setup(
-        policy=DIRECT[plan.policy.name](),
+        policy=policy_of(plan.policy, table=table),
         cost={name: int(plan.cost_cyc[names[name]]) for name in PRIMS},
         vcpus=vcpus,
         tasks=tasks,

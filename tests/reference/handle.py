@@ -90,7 +90,8 @@ def distributor(pcpu: Pcpu, vcpu: Vcpu, op: Op) -> None:
     irq = vcpu.vgic.irqs[op.a]
     if op.name == "gic_enable":
         irq.enabled = True
-        sample_on_enable(pcpu, irq)
+        if "sample_on_enable" in pcpu.machine.policy.switches and irq.hw:
+            Kernel(pcpu, vcpu).sample(irq)  # 5.3 (B29)
     elif op.name == "gic_disable":
         irq.enabled = False
     elif op.name == "spendr":
@@ -98,20 +99,12 @@ def distributor(pcpu: Pcpu, vcpu: Vcpu, op: Op) -> None:
     elif op.name == "cpendr":
         irq.latch = False
         irq.sources.clear()
-    elif op.name == "sactiver":
-        irq.active = True
-    elif op.name == "cactiver":
-        irq.active = False
+    elif op.name in ("sactiver", "cactiver"):
+        irq.active = op.name == "sactiver"
     elif op.name == "gic_prio":
         irq.priority = op.c
     if op.name in ("gic_enable", "spendr", "sactiver") and vcpu.vgic.queue(irq):
         notify(pcpu, vcpu)
-
-
-def sample_on_enable(pcpu: Pcpu, irq) -> None:
-    """5.3: a mapped level irq is sampled when it gets enabled (B29)."""
-    if "sample_on_enable" in pcpu.machine.policy.switches and irq.hw:
-        pass
 
 
 def write_timer(pcpu: Pcpu, vcpu: Vcpu, timer, op: Op, machine: Machine) -> None:

@@ -6,7 +6,7 @@ from collections import Counter as Tally
 from collections.abc import Callable
 
 from .counter import Counter
-from .pcpu import NEVER, Pcpu
+from .pcpu import NEVER, PTIMER, VTIMER, Pcpu
 from .prims import Kernel
 from .runloop import PowerOff, user_exit
 from .sched import Sched
@@ -78,7 +78,7 @@ class Machine:
             pcpu.record("hrtimer", vcpu, 0 if which == "bg" else 1)
             before = vcpu.fire, vcpu.changed, vcpu.act
             hook = getattr(self.policy, f"{which}_expire")
-            hook(Kernel(pcpu, vcpu))
+            hook(Kernel(pcpu, vcpu, one_piece=True))
             vcpu.fire, vcpu.changed, vcpu.act = before
 
         return expire
@@ -120,7 +120,9 @@ class Machine:
             self.stop = "done"
             raise Done
         pcpu.guest = pcpu.running = pcpu.loaded_vcpu = None
-        pcpu.cntv.ctl = 0
+        for intid, timer in ((VTIMER, pcpu.cntv), (PTIMER, pcpu.cntp)):
+            timer.ctl = 0
+            pcpu.gic.irqs[intid].active = False
         pcpu.irq_off, pcpu.preempt_count = False, 0
         vcpu.bg_deadline = vcpu.pt_deadline = None
         raise PowerOff

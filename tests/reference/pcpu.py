@@ -47,7 +47,7 @@ class Pcpu:
         self.idle = True
         phase, period = setup.tick_phase_cyc, setup.tick_cyc
         self.tick_at = (phase or period) if period else NEVER
-        self.noted_v = False
+        self.noted = {VTIMER: False, PTIMER: False}
 
     # lines
 
@@ -68,14 +68,20 @@ class Pcpu:
         """Bring lines up to the present; note an expiry of the virtual timer."""
         for timer, line in ((self.cntv, self.line_v), (self.cntp, self.line_p)):
             line.set(timer.fires(self.now), self.now)
-        fires = self.line_v.raw
-        vcpu = self.loaded_vcpu
-        if fires and not self.noted_v and vcpu is not None:
-            if vcpu.expiry_noted != self.cntv.cval:
-                vcpu.expiry_noted = self.cntv.cval
-                self.machine.counters["expiries"] += 1
-            self.record("expiry", vcpu, VTIMER, self.cntv.cval)
-        self.noted_v = fires
+        for intid, timer, line in (
+            (VTIMER, self.cntv, self.line_v),
+            (PTIMER, self.cntp, self.line_p),
+        ):
+            if line.raw and not self.noted[intid] and self.loaded_vcpu is not None:
+                self.note_expiry(self.loaded_vcpu, intid, timer.cval)
+            self.noted[intid] = line.raw
+
+    def note_expiry(self, vcpu: Vcpu, intid: int, cval: int) -> None:
+        """An output rose; a deadline of the virtual timer counts once."""
+        if intid == VTIMER and vcpu.expiry_noted != cval:
+            vcpu.expiry_noted = cval
+            self.machine.counters["expiries"] += 1
+        self.record("expiry", vcpu, intid, cval)
 
     def next_event(self) -> int:
         """The next cycle at which a line can change by itself."""
@@ -198,10 +204,10 @@ class Pcpu:
             at, expire = min(due, key=lambda one: one[0])
             self.charge("isr_hrtimer")
             expire(self)
-            self.retimed()
         if self.tick_at <= self.now and not (self.idle and machine.setup.nohz_idle):
             machine.counters["host_tick_irq"] += 1
             self.charge("isr_tick")
             while self.tick_at <= self.now:
                 self.tick_at += machine.setup.tick_cyc
             machine.sched.tick(self)
+        self.retimed()

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class Kernel:
     """A vCPU's kernel code on the pCPU where it runs."""
 
-    def __init__(self, pcpu: Pcpu, vcpu: Vcpu) -> None:
+    def __init__(self, pcpu: Pcpu, vcpu: Vcpu, *, one_piece: bool = False) -> None:
         self.pcpu, self.vcpu, self.machine = pcpu, vcpu, pcpu.machine
-        self.isr = pcpu.in_isr
+        self.one_piece = one_piece  # a callback: time is noticed when it is over
         self.at = pcpu.now  # when the step began: the count it decides by
 
     def __call__(self, prim: str) -> None:
@@ -33,9 +33,8 @@ class Kernel:
             effect()
         if prim in ("handle", "eret"):
             return  # handler and guest follow at once
-        if self.isr:
-            return  # a handler is one piece
-        self.pcpu.interrupts()
+        if not self.one_piece:
+            self.pcpu.interrupts()
 
     def record(self, kind: str, sub: object, arg: int = 0) -> None:
         """Write a trace record about this vCPU."""
@@ -307,9 +306,9 @@ class Kernel:
     def sample(self, irq) -> None:
         """Line level := the timer's output; low: ICACTIVER (2.4, 4.16)."""
         high = self.pcpu.cntv if irq.intid == VTIMER else self.pcpu.cntp
-        prim = "cntv_ctl_r" if irq.intid == VTIMER else "cntp_ctl_r"
+        prim = "eval_v_hw" if irq.intid == VTIMER else "eval_p_hw"
         self.pcpu.charge(prim)
-        irq.line_level = high.fires(self.pcpu.now)
+        irq.line_level = high.fires(self.at)
         if not irq.line_level:
             self.pcpu.charge(
                 "active_clear_v" if irq.intid == VTIMER else "active_clear_p"
