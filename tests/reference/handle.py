@@ -46,6 +46,7 @@ def handle_exit(machine: Machine, vcpu: Vcpu, reason: str, op: Op | None) -> Non
     if op is None:
         charge(machine, vcpu, "handle_irq")
         return
+    k = Kernel(machine.pcpu_of(vcpu), vcpu)  # decides by the count it begins with
     machine.pcpu_of(vcpu).charge(HANDLER[reason])
     if op.name in STAT:
         machine.counters[STAT[op.name]] += 1
@@ -55,7 +56,7 @@ def handle_exit(machine: Machine, vcpu: Vcpu, reason: str, op: Op | None) -> Non
         machine.pcpu_of(vcpu).charge("handle_sgi")
         send_sgi(machine, vcpu, op)
     elif op.name in DISTRIBUTOR:
-        distributor(machine.pcpu_of(vcpu), vcpu, op)
+        distributor(k, op)
     elif op.name.startswith("timer_"):
         write_timer(machine.pcpu_of(vcpu), vcpu, vcpu.ptimer, op, machine)
         machine.pcpu_of(vcpu).charge("handle_ptimer")
@@ -85,13 +86,14 @@ def send_sgi(machine: Machine, vcpu: Vcpu, op: Op) -> None:
         inject(machine.pcpu_of(vcpu), target, op.a, True, vcpu.setup.ident)
 
 
-def distributor(pcpu: Pcpu, vcpu: Vcpu, op: Op) -> None:
+def distributor(k: Kernel, op: Op) -> None:
     """A write to the in-kernel distributor about one INTID."""
+    pcpu, vcpu = k.pcpu, k.vcpu
     irq = vcpu.vgic.irqs[op.a]
     if op.name == "gic_enable":
         irq.enabled = True
         if "sample_on_enable" in pcpu.machine.policy.switches and irq.hw:
-            Kernel(pcpu, vcpu).sample(irq)  # 5.3 (B29)
+            k.sample(irq)  # 5.3 (B29)
     elif op.name == "gic_disable":
         irq.enabled = False
     elif op.name == "spendr":
