@@ -134,6 +134,7 @@ class Untrapped:
         self.pcpu.record("ack", self.vcpu, lr.intid, lr.intid)
         if lr.intid == VTIMER:
             self.machine.counters["ticks_acked"] += 1
+            self.machine.counters["guest_spurious"] += not self.pcpu.line_v.raw
 
     def op_eoi(self, op: Op) -> None:
         vif = self.vcpu.vif

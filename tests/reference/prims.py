@@ -263,8 +263,8 @@ class Kernel:
 
     def do_pt_recheck(self) -> None:
         timer = self.vcpu.ptimer
-        self.vcpu.fire = timer.fires(self.at)
-        if timer.can_fire() and not self.vcpu.fire:
+        self.vcpu.fire = timer.due(self.at)  # the delta alone, 4.12
+        if not self.vcpu.fire:
             self.arm_pt()
 
     def do_work(self) -> None:
