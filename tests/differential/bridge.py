@@ -55,7 +55,9 @@ def setup_of(m, *, table: bool = False) -> Setup:
     ]
     cyc = plan.clock.cyc
     tasks = [
-        TaskSetup(max(1, cyc(t.on_ns)), cyc(t.off_ns), t.pcpu, cyc(t.start_ns), t.weight)
+        TaskSetup(
+            max(1, cyc(t.on_ns)), cyc(t.off_ns), t.pcpu, cyc(t.start_ns), t.weight
+        )
         for t in plan.host.tasks
     ]
     names = _ffi.enum("prim", "PYEMU_P_")

@@ -5,8 +5,8 @@ operations and primitives as csrc/pyemu_api.h words it; it imports nothing of py
 shares no constant with it. Numbers that are data (costs, programs, policy tables)
 arrive in a `Setup`.
 
-Where to look: `counter` `timer` `gic` `vcpuif` are hardware (sections 1, 2.1, 2.3);
-`vgic` `inject` `prims` are the kernel's parts (2.4); `eager` `lazy` `table` are policies
-(3, 4, 5); `runloop` `block` `handle` the vCPU thread (3.1, 4.2, 3.6, 4.8); `guest` the
-op programs; `pcpu` `sched` `machine` the host (2.2, 2.5).
+Where to look: `counter` `timer` `gic` `vcpuif` are hardware (1, 2.1, 2.3); `vgic`
+`inject` `prims` are the kernel's parts (2.4); `eager` `lazy` `table` are policies (3, 4,
+5), `switch` what surrounds them; `runloop` `block` `handle` the vCPU thread (3.1, 4.2,
+3.6, 4.8); `guest` the op programs; `pcpu` `sched` `thread` `machine` the host (2.2, 2.5).
 """

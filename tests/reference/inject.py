@@ -9,9 +9,7 @@ if TYPE_CHECKING:
     from .vcpu import Vcpu
 
 
-def inject(
-    pcpu: Pcpu, vcpu: Vcpu, intid: int, level: bool, source: int = 0
-) -> None:
+def inject(pcpu: Pcpu, vcpu: Vcpu, intid: int, level: bool, source: int = 0) -> None:
     """kvm_vgic_inject_irq: only a change of a level, only a rise of an edge."""
     machine = pcpu.machine
     pcpu.charge("vgic_inject")

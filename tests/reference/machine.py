@@ -47,9 +47,7 @@ class Machine:
         for number, task in enumerate(setup.tasks):
             home, index = self.pcpus[task.pcpu], len(self.vcpus) + number
             self.threads.append(
-                Thread(
-                    self, index, home, task.weight, task.start_cyc, task=task
-                )
+                Thread(self, index, home, task.weight, task.start_cyc, task=task)
             )
 
     def pcpu_of(self, vcpu: Vcpu) -> Pcpu:

@@ -201,7 +201,7 @@ class Pcpu:
             due = [one for one in machine.hrtimers(self) if one[0] <= self.now]
             if not due:
                 break
-            at, expire = min(due, key=lambda one: one[0])
+            _, expire = min(due, key=lambda one: one[0])
             self.charge("isr_hrtimer")
             expire(self)
         if self.tick_at <= self.now and not (self.idle and machine.setup.nohz_idle):

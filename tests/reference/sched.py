@@ -45,9 +45,7 @@ class Sched:
         if thread is None or len(queue) < 2:
             return
         self.account(pcpu)
-        slice_cyc = max(
-            setup.sched_latency_cyc // len(queue), setup.sched_min_gran_cyc
-        )
+        slice_cyc = max(setup.sched_latency_cyc // len(queue), setup.sched_min_gran_cyc)
         least = min(t.vruntime for t in queue if t is not thread)
         if thread.ran > slice_cyc or (
             thread.ran >= setup.sched_min_gran_cyc
@@ -74,9 +72,8 @@ class Sched:
         thread.vruntime = max(thread.vruntime, floor)
         thread.runnable = True
         current = pcpu.current
-        if current is None:
-            pcpu.resched = True
-        elif current.vruntime - thread.vruntime > setup.sched_wakeup_gran_cyc:
+        gran = setup.sched_wakeup_gran_cyc
+        if current is None or current.vruntime - thread.vruntime > gran:
             pcpu.resched = True
 
     # where a thread may be exchanged

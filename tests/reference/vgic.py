@@ -127,13 +127,10 @@ class Vgic:
                     irq.sources.add(lr.source)
             elif not lr.pending:
                 irq.latch = False
-            if irq.hw and "resample_pending" in switches and lr.pending:
-                sample.append(irq)
-            elif (
-                irq.hw
-                and "resample_deact" in switches
-                and (deactivated or not lr.valid())
-                and irq.line_level
+            ended = (deactivated or not lr.valid()) and irq.line_level
+            if irq.hw and (
+                ("resample_pending" in switches and lr.pending)
+                or ("resample_deact" in switches and ended)
             ):
                 sample.append(irq)
         self.used = []
@@ -150,9 +147,7 @@ class Vgic:
         return any(
             irq.enabled
             and irq.is_pending()
-            and (
-                not aware or (not irq.active and irq.priority < self.vcpu.vmcr_pmr)
-            )
+            and (not aware or (not irq.active and irq.priority < self.vcpu.vmcr_pmr))
             for irq in self.ap_list
         )
 
