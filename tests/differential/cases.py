@@ -115,6 +115,7 @@ def random_step(rng: np.random.Generator, n_vcpus: int) -> list[Step]:
     extra = int(rng.choice([0, 0, small]))
     flag = bool(rng.integers(2)), bool(rng.integers(2))
     intid = int(rng.choice([1, 3, 27, 30]))
+    ppi = int(rng.choice([27, 30]))  # GICv2: SGIs have no ISPENDR, ICPENDR (finding 11)
     table: dict[str, list[Step]] = {
         "compute": [("compute", small * int(rng.choice([1, 1, 50])))],
         "mmio_user": [("mmio_user", *(int(n) for n in rng.integers(0, 2_000, 3)))],
@@ -130,7 +131,9 @@ def random_step(rng: np.random.Generator, n_vcpus: int) -> list[Step]:
         "sgi": [("sgi", int(rng.integers(0, 8)), int(rng.integers(n_vcpus)))],
         "sgi_others": [("sgi_others", int(rng.integers(0, 8)))],
         "gic": [
-            ("emit", str(rng.choice(["gic_disable", "spendr", "cpendr"])), intid, 0),
+            ("emit", str(rng.choice(["spendr", "cpendr"])), ppi, 0),
+            ("emit", "gic_disable", intid, 0),
+            ("hvc", extra),
             ("gic_enable", 27),
             ("gic_enable", intid),
         ],

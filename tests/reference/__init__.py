@@ -6,7 +6,8 @@ shares no constant with it. Numbers that are data (costs, programs, policy table
 arrive in a `Setup`.
 
 Where to look: `counter` `timer` `gic` `vcpuif` are hardware (1, 2.1, 2.3); `vgic`
-`inject` `prims` are the kernel's parts (2.4); `eager` `lazy` `table` are policies (3, 4,
-5), `switch` what surrounds them; `runloop` `block` `handle` the vCPU thread (3.1, 4.2,
-3.6, 4.8); `guest` the op programs; `pcpu` `sched` `thread` `machine` the host (2.2, 2.5).
+`inject` `prims` are the kernel's parts (2.4); `eager` `lazy` `table` are policies
+(3, 4, 5), `switch` what surrounds them; `runloop` `block` `handle` are the vCPU thread
+(3.1, 3.6, 4.2, 4.8); `guest` the op programs; `pcpu` `sched` `thread` `machine` the
+host (2.2, 2.5).
 """

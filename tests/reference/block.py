@@ -28,10 +28,15 @@ def block(machine: Machine, vcpu: Vcpu) -> None:
     machine.counters["timer_block"] += 1
     policy.block(Kernel(machine.pcpu_of(vcpu), vcpu))
     slept = False
-    while not check(machine, vcpu):
-        machine.counters["vcpu_sleep"] += not slept
+    while True:
+        vcpu.on_wait_queue, vcpu.woken = True, False  # prepare_to_swait
+        if check(machine, vcpu):
+            break
+        if not vcpu.woken:  # a wake-up since then makes schedule() return
+            machine.counters["vcpu_sleep"] += not slept
+            machine.sched.sleep(vcpu)
         slept = True
-        machine.sched.sleep(vcpu)
+    vcpu.on_wait_queue = False
     machine.pcpu_of(vcpu).record("unblock", vcpu, int(slept))
     policy.unblock(Kernel(machine.pcpu_of(vcpu), vcpu))
     adjust(machine, vcpu, machine.pcpu_of(vcpu).now - begun)

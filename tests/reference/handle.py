@@ -46,7 +46,7 @@ def handle_exit(machine: Machine, vcpu: Vcpu, reason: str, op: Op | None) -> Non
     if op is None:
         charge(machine, vcpu, "handle_irq")
         return
-    k = Kernel(machine.pcpu_of(vcpu), vcpu)  # decides by the count it begins with
+    k = Kernel(machine.pcpu_of(vcpu), vcpu)
     machine.pcpu_of(vcpu).charge(HANDLER[reason])
     if op.name in STAT:
         machine.counters[STAT[op.name]] += 1

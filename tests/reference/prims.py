@@ -305,10 +305,10 @@ class Kernel:
 
     def sample(self, irq) -> None:
         """Line level := the timer's output; low: ICACTIVER (2.4, 4.16)."""
-        high = self.pcpu.cntv if irq.intid == VTIMER else self.pcpu.cntp
-        prim = "eval_v_hw" if irq.intid == VTIMER else "eval_p_hw"
-        self.pcpu.charge(prim)
-        irq.line_level = high.fires(self.at)
+        virtual = irq.intid == VTIMER
+        line = self.pcpu.line_v if virtual else self.pcpu.line_p
+        self.pcpu.charge("eval_v_hw" if virtual else "eval_p_hw")
+        irq.line_level = line.raw  # as it was last noticed
         if not irq.line_level:
             self.pcpu.charge(
                 "active_clear_v" if irq.intid == VTIMER else "active_clear_p"

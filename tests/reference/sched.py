@@ -60,6 +60,8 @@ class Sched:
             vcpu.sleeping = False
             self.machine.counters["halt_wakeup"] += 1
             self.wake(pcpu, thread)
+        elif vcpu.on_wait_queue:
+            vcpu.woken = True
 
     def wake(self, pcpu: Pcpu, thread: Thread) -> None:
         """try_to_wake_up: place it, and preempt if it is far behind."""

@@ -35,7 +35,7 @@ class Vcpu:
         self.vif = VirtualInterface()
         self.vmcr_pmr = self.vif.pmr
         self.request = self.waiting = self.preempted = self.wake_found = False
-        self.sleeping = False
+        self.sleeping = self.on_wait_queue = self.woken = False
         self.off = False
         self.halt_poll_cyc = 0
         # flags between the steps of a table
