@@ -5,6 +5,12 @@ operations and primitives as csrc/pyemu_api.h words it; it imports nothing of py
 shares no constant with it. Numbers that are data (costs, programs, policy tables)
 arrive in a `Setup`.
 
+How independent it is: kernel flows, vgic and hardware rules are the specification's.
+When time is noticed (between which steps, before or after an effect) and what the text
+leaves open was settled by watching the core's traces, and in a few places, listed in
+CORE_FINDINGS.md, after reading its source to repair it. There it is a second
+implementation, not a second opinion.
+
 Where to look: `counter` `timer` `gic` `vcpuif` are hardware (1, 2.1, 2.3); `vgic`
 `inject` `prims` are the kernel's parts (2.4); `eager` `lazy` `table` are policies
 (3, 4, 5), `switch` what surrounds them; `runloop` `block` `handle` are the vCPU thread

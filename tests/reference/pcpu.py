@@ -57,8 +57,12 @@ class Pcpu:
 
     def host_deadline(self) -> int:
         """When the host timer next fires; no tick while idle with nohz."""
-        tick = NEVER if self.idle and self.machine.setup.nohz_idle else self.tick_at
+        tick = self.tick_at if self.ticks() else NEVER
         return min([tick, *(at for at, _ in self.machine.hrtimers(self))])
+
+    def ticks(self) -> bool:
+        """The periodic tick runs: with nohz only while some thread does."""
+        return self.current is not None or not self.machine.setup.nohz_idle
 
     def maintenance_line(self) -> bool:
         """HCR.En and a maintenance condition."""
@@ -204,7 +208,7 @@ class Pcpu:
             _, expire = min(due, key=lambda one: one[0])
             self.charge("isr_hrtimer")
             expire(self)
-        if self.tick_at <= self.now and not (self.idle and machine.setup.nohz_idle):
+        if self.tick_at <= self.now and self.ticks():
             machine.counters["host_tick_irq"] += 1
             self.charge("isr_tick")
             while self.tick_at <= self.now:

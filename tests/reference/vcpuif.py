@@ -57,9 +57,11 @@ class VirtualInterface:
         return self.enabled and any(lr.pending for lr in self.lrs)
 
     def maintenance(self) -> bool:
-        """The maintenance line: U (fewer than 2 valid) or NP (none pending)."""
+        """The maintenance line: U, fewer than 2 valid; NP, none exactly pending; EOI."""
         underflow = self.uie and sum(lr.valid() for lr in self.lrs) < 2
-        none_pending = self.npie and not any(lr.pending for lr in self.lrs)
+        none_pending = self.npie and not any(
+            lr.pending and not lr.active for lr in self.lrs
+        )
         ended = any(lr.eoi and not lr.hw and not lr.valid() for lr in self.lrs)
         return self.enabled and (underflow or none_pending or ended)
 
