@@ -57,7 +57,7 @@ class VirtualInterface:
         return self.enabled and any(lr.pending for lr in self.lrs)
 
     def maintenance(self) -> bool:
-        """The maintenance line: U, fewer than 2 valid; NP, none exactly pending; EOI."""
+        """The maintenance line: U (fewer than 2 valid), NP (none just pending), EOI."""
         underflow = self.uie and sum(lr.valid() for lr in self.lrs) < 2
         none_pending = self.npie and not any(
             lr.pending and not lr.active for lr in self.lrs
