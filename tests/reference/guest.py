@@ -129,10 +129,8 @@ class Untrapped:
     def op_ack(self, op: Op) -> None:
         lr = self.vcpu.vif.ack()
         self.vcpu.iar = 1023 if lr is None else lr.intid
-        if lr is None:
-            return
-        self.pcpu.record("ack", self.vcpu, lr.intid, lr.intid)
-        if lr.intid == VTIMER:
+        self.pcpu.record("ack", self.vcpu, min(self.vcpu.iar, 255), self.vcpu.iar)
+        if self.vcpu.iar == VTIMER:
             self.machine.counters["ticks_acked"] += 1
             self.machine.counters["guest_spurious"] += not self.pcpu.line_v.raw
 
