@@ -1,6 +1,8 @@
 /* softtimer.c - per-pCPU heap of hrtimers; the tick stands beside it. */
 #include "host/softtimer.h"
 
+#include "hw/gic.h"
+
 void soft_arm(struct pyemu_machine *m, struct pcpu *p, uint32_t node, uint64_t at_cyc)
 {
     (void)soft_cancel(m, node);
@@ -15,6 +17,11 @@ bool soft_cancel(struct pyemu_machine *m, uint32_t node)
 
     if (where == 0)
         return false;
-    heap_remove(m->timer_nodes, &m->pcpus[where - 1].timers, node);
+    struct pcpu *p = &m->pcpus[where - 1];
+
+    heap_remove(m->timer_nodes, &p->timers, node);
+    /* removing the first reprograms the comparator: a high line falls (1.1) */
+    if (has_bit32(p->irq_line, INTID_HTIMER_VHE) && !host_timer_due(m, p))
+        gic_set_line(p, INTID_HTIMER_VHE, false);
     return true;
 }

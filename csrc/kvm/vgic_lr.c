@@ -127,9 +127,9 @@ void vgic_flush(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
          * One LR never has two valid, so U would hold for ever: there the LR's
          * own EOI asks for the next (a HW one cannot: the next exit serves it).
          */
-        if (n_lrs > 1)
+        if (used == n_lrs && n_lrs > 1) /* else nothing is left to come back for */
             v->uie |= HCR_UIE;
-        else
+        else if (n_lrs == 1 && used == 1)
             v->lr[0].source |= LR_EOI;
         if (machine_switch(m, PYEMU_S_EOICOUNT))
             v->uie |= HCR_LRENPIE; /* 6.19 (B39) */

@@ -91,7 +91,8 @@ static void handle_ptimer(struct pyemu_machine *m, struct pcpu *p, struct vcpu *
     default: t->cval_ticks = op->c; break;
     }
     vtimer_mem_written(m, v, TIMER_P, p->now_cyc);
-    hook_run(m, p, v, PYEMU_H_PT_TRAP);
+    p->horizon_cyc = p->now_cyc; /* the new deadline is part of it */
+    v->after = AFTER_PT_TRAP;
 }
 
 static void handle_psci(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,

@@ -129,6 +129,7 @@ static void exit_done(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
     case AFTER_BLOCK: block_begin(m, p, v); break;
     case AFTER_USER:
     case AFTER_OFF: user_exit(m, v); break;
+    case AFTER_PT_TRAP: run_hook(v, m, PYEMU_H_PT_TRAP, CONT_PT_TRAP); break;
     default: run_hook(v, m, PYEMU_H_ENTER, CONT_NONE); break;
     }
 }
@@ -183,6 +184,7 @@ static NOINLINE void hook_done(struct pyemu_machine *m, struct pcpu *p, struct v
         }
         break;
     case CONT_EXIT: exit_done(m, p, v); break;
+    case CONT_PT_TRAP: run_hook(v, m, PYEMU_H_ENTER, CONT_NONE); break;
     case CONT_BLOCK: block_check(m, v, CONT_CHECK_BLOCK); break;
     case CONT_CHECK_POLL: block_poll_checked(m, p, v); break;
     case CONT_CHECK_BLOCK: block_checked(m, p, v); break;

@@ -106,6 +106,7 @@ enum cont {
     CONT_FIRST_RUN,
     CONT_ABORT,
     CONT_EXIT,
+    CONT_PT_TRAP,
     CONT_BLOCK,
     CONT_CHECK_POLL,
     CONT_CHECK_BLOCK,
@@ -117,7 +118,7 @@ enum cont {
 };
 
 /* What handle_exit decided. */
-enum after_exit { AFTER_ENTER = 0, AFTER_BLOCK, AFTER_USER, AFTER_OFF };
+enum after_exit { AFTER_ENTER = 0, AFTER_BLOCK, AFTER_USER, AFTER_OFF, AFTER_PT_TRAP };
 
 /* Where a thread stands when it is not executing a hook. */
 enum stage {

@@ -1,0 +1,1 @@
+"""All tests; a package, so that differential tests reach the reference model."""
