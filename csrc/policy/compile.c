@@ -258,10 +258,24 @@ static void walk_from(struct walk *w, uint32_t pc, uint32_t hook)
 
 static bool moves_equal(const struct variant *a, const struct variant *b)
 {
-    return memcmp(a->moves, b->moves, sizeof a->moves) == 0 &&
-           memcmp(a->line, b->line, sizeof a->line) == 0 && a->raises == b->raises &&
-           a->cnthctl == b->cnthctl && a->running == b->running &&
-           a->irq_saved == b->irq_saved;
+    for (uint32_t t = 0; t < N_TIMERS; t++) {
+        const struct reg_moves *x = &a->moves[t], *y = &b->moves[t];
+
+        if (x->hw_ctl != y->hw_ctl || x->hw_cval != y->hw_cval ||
+            x->mem_ctl != y->mem_ctl || x->mem_cval != y->mem_cval ||
+            a->line[t] != b->line[t])
+            return false;
+    }
+    return a->raises == b->raises && a->cnthctl == b->cnthctl &&
+           a->running == b->running && a->irq_saved == b->irq_saved;
+}
+
+static bool moves_nothing(const struct variant *x)
+{
+    for (uint32_t t = 0; t < N_TIMERS; t++)
+        if (x->moves[t].any || x->line[t] != 0)
+            return false;
+    return x->raises == 0 && x->cnthctl == 0 && x->running == 0 && x->irq_saved == 0;
 }
 
 /* Are the moves done twice the moves done once? */
@@ -277,16 +291,13 @@ static bool moves_repeat(const struct variant *x)
 /* Names x's moves, so that the guest's loop need not repeat them. */
 static void name_moves(const struct path_cache *c, struct variant *x)
 {
-    static const struct variant none = {
-        .moves = {{FROM_HW, FROM_HW, FROM_MEM, FROM_MEM, 0},
-                  {FROM_HW, FROM_HW, FROM_MEM, FROM_MEM, 0}}};
     uint32_t last = 0;
 
     if (!moves_repeat(x)) {
         x->moves_id = MOVES_ONCE;
         return;
     }
-    if (moves_equal(x, &none))
+    if (moves_nothing(x))
         return;
     for (uint32_t i = 1; i < c->n_variants; i++) {
         const uint32_t id = c->variants[i].moves_id;

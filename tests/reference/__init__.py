@@ -8,7 +8,7 @@ arrive in a `Setup`.
 How independent it is: kernel flows, vgic and hardware rules are the specification's.
 When time is noticed (between which steps, before or after an effect) and what the text
 leaves open was settled by watching the core's traces, and in a few places, listed in
-CORE_FINDINGS.md, after reading its source to repair it. There it is a second
+docs/core-findings.md, after reading its source to repair it. There it is a second
 implementation, not a second opinion.
 
 Where to look: `counter` `timer` `gic` `vcpuif` are hardware (1, 2.1, 2.3); `vgic`
