@@ -30,7 +30,7 @@ C_LAYERS = [
 # Python: a module may import what stands strictly below its group, or in it.
 PY_LAYERS = [
     {"cli", "__main__"},
-    {"replaying", "run", "comparison", "explain", "report", "progress"},
+    {"replaying", "run", "comparison", "explain", "report", "progress", "costing"},
     {
         "machine",
         "migration",
