@@ -93,10 +93,10 @@ int pyemu_signal(struct pyemu_machine *m, uint32_t vcpu)
     struct pcpu *p = pcpu_of(m, vcpu);
 
     v->flags |= FLAG(SIGNAL);
-    if (m->threads[vcpu].state == T_SLEEPING)
-        sched_wake(m, p, vcpu);
-    else if (p->cur == vcpu && has_bit64(v->flags, FI_MODE))
+    if (p->cur == vcpu && has_bit64(v->flags, FI_MODE))
         gic_set_pending(p, INTID_SGI_KICK);
+    else
+        sched_wake(m, p, vcpu);
     p->horizon_cyc = p->now_cyc;
     return PYEMU_OK;
 }

@@ -145,8 +145,10 @@ void sched_wake(struct pyemu_machine *m, struct pcpu *p, uint32_t t)
 {
     struct thread *th = &m->threads[t];
 
-    if (th->state != T_SLEEPING)
+    if (th->state != T_SLEEPING) {
+        th->woken = 1; /* try_to_wake_up: schedule() will come back at once */
         return;
+    }
     if (th->move_to != PYEMU_NONE) {
         th->pcpu = th->move_to;
         th->move_to = PYEMU_NONE;

@@ -11,11 +11,10 @@ static void kick(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
     const uint32_t t = vcpu_idx(m, v);
 
-    if (m->threads[t].state == T_SLEEPING && v->sleep_off == 0) {
-        sched_wake(m, p, t);
-    } else if (p->cur == t && has_bit64(v->flags, FI_MODE)) {
+    if (p->cur == t && has_bit64(v->flags, FI_MODE))
         gic_set_pending(p, INTID_SGI_KICK);
-    }
+    else if (v->sleep_off == 0)
+        sched_wake(m, p, t);
 }
 
 void inject_apply(struct pyemu_machine *m, struct pcpu *p, const struct message *msg)

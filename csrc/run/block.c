@@ -6,6 +6,7 @@
 
 void block_check(struct pyemu_machine *m, struct vcpu *v, uint32_t cont)
 {
+    m->threads[vcpu_idx(m, v)].woken = 0; /* prepare_to_swait, then the check */
     v->flags &= ~FLAG(WAKE);
     if ((v->flags & FLAG(SIGNAL)) != 0)
         v->flags |= FLAG(WAKE);

@@ -79,7 +79,10 @@ static void put_sched_done(struct pyemu_machine *m, struct pcpu *p, struct vcpu 
     v->hook = (uint8_t)hook;
     v->pc = v->saved_pc;
     v->cont = v->saved_cont;
-    if (v->stage == STAGE_SLEEP) {
+    if (v->stage == STAGE_SLEEP && m->threads[vcpu_idx(m, v)].woken != 0) {
+        v->stage = STAGE_WOKEN;
+        sched_thread_off(m, p, T_RUNNABLE);
+    } else if (v->stage == STAGE_SLEEP) {
         v->stage = STAGE_WOKEN;
         count(m, PYEMU_C_VCPU_SLEEP);
         trace(m, p, vcpu_idx(m, v), PYEMU_E_SLEEP, 0);
@@ -201,7 +204,10 @@ static bool spin(struct pcpu *p, struct vcpu *v)
 
 static void sleep_now(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
-    run_sched_out(m, p, v);
+    if (m->threads[vcpu_idx(m, v)].woken != 0)
+        v->stage = STAGE_WOKEN;
+    else
+        run_sched_out(m, p, v);
 }
 
 static void hook_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
@@ -230,6 +236,7 @@ static void hook_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
         break;
     case STEP_SLEEP:
         v->sleep_off = 1;
+        m->threads[vcpu_idx(m, v)].woken = 0;
         v->stage = STAGE_SLEEP;
         break;
     case STEP_CALLBACK:

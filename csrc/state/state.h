@@ -128,7 +128,7 @@ struct thread {
     uint32_t inv_weight;   /* 2^20 * 1024 / weight */
     uint32_t state;        /* enum thread_state */
     uint32_t move_to;      /* pending migration, PYEMU_NONE */
-    uint32_t pad;
+    uint32_t woken;        /* a wake-up met it between its last check and sleep */
 };
 
 struct vcpu {
