@@ -718,7 +718,7 @@ struct pyemu_explore_config {
     uint64_t max_states;
     uint64_t max_bytes;
     uint32_t max_depth;
-    uint32_t pad;
+    uint32_t reduce;      /* outside events wait until something can see them */
 };
 
 struct pyemu_explore_result {

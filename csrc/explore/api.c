@@ -57,6 +57,7 @@ static void reduce(struct pyemu_explorer *x)
             if (h == PYEMU_H_VTIMER_ISR && (t->steps[i].prim == PYEMU_P_INJECT_V ||
                                             t->steps[i].prim == PYEMU_P_INJECT_V_FIRE))
                 x->isr_injects = 1;
+            x->sees[n] = ex_step_sees(x->m, i);
             t->steps[n] = t->steps[i];
             x->orig[n++] = i - t->hook_start[h];
         }

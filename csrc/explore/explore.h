@@ -38,6 +38,17 @@ struct ghost {
     uint8_t pad[5];
 };
 
+/* What a step or a place can notice of the world outside (sight.c). */
+enum {
+    EX_SEES_TIME = 1,
+    EX_SEES_LINE = 2,
+    EX_SEES_SIGNAL = 4,
+    EX_SEES_REQUEST = 8,
+    EX_SEES_VGIC = 16,
+    EX_SEES_IRQ = 32,
+    EX_SEES_ALL = 63
+};
+
 /* Clauses of the invariants, for the report. */
 enum ex_detail {
     EXD_NONE = 0,
@@ -103,6 +114,7 @@ struct pyemu_explorer {
     struct program program;
     struct pyemu_op ops[PYEMU_GC_COUNT];
     uint32_t orig[PYEMU_MAX_STEPS]; /* step of the reduced table -> its own */
+    uint8_t sees[PYEMU_MAX_STEPS];  /* what each step can notice: EX_SEES_* */
     uint32_t n_words;
     uint32_t isr_injects;           /* the vtimer ISR takes vgic locks (I14) */
     struct violation found;         /* by the move under way */
@@ -139,6 +151,10 @@ uint32_t ex_rank(uint64_t bitmap, uint64_t expiry_cyc, uint64_t now_cyc);
 /* moves.c */
 uint32_t ex_moves(struct pyemu_explorer *x, ex_move *out);
 void ex_apply(struct pyemu_explorer *x, ex_move mv);
+
+/* sight.c */
+uint8_t ex_step_sees(const struct pyemu_machine *m, uint32_t pc);
+uint32_t ex_sees(const struct pyemu_explorer *x, uint32_t pcpu);
 
 /* guest.c */
 uint32_t ex_guest_moves(struct pyemu_explorer *x, uint32_t pcpu, ex_move *out);

@@ -72,14 +72,15 @@ static uint32_t cpu_moves(struct pyemu_explorer *x, uint32_t i, ex_move *out)
 static uint32_t line_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *out)
 {
     const struct pcpu *p = &x->m->pcpus[i];
+    const uint32_t sees = ex_sees(x, i);
     uint32_t n = 0;
 
     for (uint32_t t = 0; t < N_TIMERS; t++)
-        if (p->line_due_cyc[t] != PYEMU_NEVER)
+        if (p->line_due_cyc[t] != PYEMU_NEVER && (sees & EX_SEES_LINE) != 0)
             out[n++] = ex_move_of(p->line_target[t] != 0 ? PYEMU_A_LINE_ASSERT
                                                          : PYEMU_A_LINE_RETIRE,
                                   i, 0, t);
-    if (on(x, PYEMU_A_DEVICE_IRQ) && p->online != 0 &&
+    if (on(x, PYEMU_A_DEVICE_IRQ) && p->online != 0 && (sees & EX_SEES_IRQ) != 0 &&
         !has_bit32(p->irq_latch | p->irq_active, EX_DEVICE_SGI))
         out[n++] = ex_move_of(PYEMU_A_DEVICE_IRQ, i, 0, 0);
     return n;
@@ -105,20 +106,29 @@ static uint32_t hotplug_moves(const struct pyemu_explorer *x, uint32_t i, ex_mov
     return 1;
 }
 
+/* Off its pCPU: asleep or waiting for one. */
+static bool is_off(const struct pyemu_explorer *x, uint32_t i)
+{
+    return x->m->threads[i].state != T_RUNNING;
+}
+
 /* Outside events that meet one vCPU. */
 static uint32_t vcpu_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *out)
 {
     const struct vcpu *v = &x->m->vcpus[i];
     const struct pcpu *p = &x->m->pcpus[x->m->threads[i].pcpu];
+    const bool off = is_off(x, i);
+    const uint32_t sees = off ? EX_SEES_ALL : ex_sees(x, x->m->threads[i].pcpu);
     const bool user = v->stage == STAGE_USER && p->cur == i &&
                       p->irq_stage == ISR_NONE && !irq_may_be_taken(p);
     uint32_t n = 0;
 
-    if (on(x, PYEMU_A_SIGNAL) && v->resident != 0 && (v->flags & FLAG(SIGNAL)) == 0)
+    if (on(x, PYEMU_A_SIGNAL) && (sees & EX_SEES_SIGNAL) != 0 && v->resident != 0 && (v->flags & FLAG(SIGNAL)) == 0)
         out[n++] = ex_move_of(PYEMU_A_SIGNAL, 0, i, 0);
-    if (on(x, PYEMU_A_KICK) && v->resident != 0 && (v->flags & FLAG(REQ)) == 0)
+    if (on(x, PYEMU_A_KICK) && (sees & EX_SEES_REQUEST) != 0 && v->resident != 0 && (v->flags & FLAG(REQ)) == 0)
         out[n++] = ex_move_of(PYEMU_A_KICK, 0, i, 0);
-    if (on(x, PYEMU_A_INJECT) && (v->flags & FLAG(USER_IRQCHIP)) == 0 &&
+    if (on(x, PYEMU_A_INJECT) && (sees & EX_SEES_VGIC) != 0 &&
+        (v->flags & FLAG(USER_IRQCHIP)) == 0 &&
         (v->flags & FLAG(ENABLED)) != 0 && v->irq[EX_OTHER_SGI].latch == 0)
         out[n++] = ex_move_of(PYEMU_A_INJECT, 0, i, 0);
     if (user && on(x, PYEMU_A_RESET))
@@ -139,7 +149,11 @@ uint32_t ex_moves(struct pyemu_explorer *x, ex_move *out)
     }
     for (uint32_t i = 0; i < x->m->s->cfg.n_vcpus; i++)
         n += vcpu_moves(x, i, out + n);
-    if (on(x, PYEMU_A_TICK) && ex_deadlines(x) != 0)
+    uint32_t sees = 0;
+
+    for (uint32_t i = 0; i < x->m->s->cfg.n_pcpus; i++)
+        sees |= ex_sees(x, i);
+    if (on(x, PYEMU_A_TICK) && (sees & EX_SEES_TIME) != 0 && ex_deadlines(x) != 0)
         out[n++] = ex_move_of(PYEMU_A_TICK, 0, 0, 0);
     return n;
 }

@@ -234,7 +234,9 @@ ALWAYS_INLINE void pass_place(struct codec *c, bool reading, struct vcpu *v)
     FIELD(v->reason, uint8_t, 4);
     FIELD(v->saved_pc, uint32_t, 11);
     FIELD(v->saved_cont, uint8_t, 4);
-    FIELD(v->saved_stage, uint8_t, 8);
+    FIELD(v->saved_stage, uint8_t, 4);
+    FIELD(v->saved_hook, uint8_t, 5);
+    FIELD(v->saved_scratch, uint8_t, 4);
     FIELD(v->trap_op, uint32_t, 5);
     FIELD(v->resident, uint8_t, 1);
     FIELD(v->sleep_off, uint8_t, 1);
@@ -401,7 +403,7 @@ static bool about_to_sleep(const struct vcpu *v)
     if (v->stage != STAGE_HOOK)
         return false;
     return v->cont == CONT_CHECK_BLOCK ||
-           (v->cont == CONT_PUT_SCHED && (v->saved_stage & 15U) == STAGE_SLEEP) ||
+           (v->cont == CONT_PUT_SCHED && v->saved_stage == STAGE_SLEEP) ||
            ((v->cont == CONT_PUT_SCHED || v->cont == CONT_LOAD_SCHED) &&
             v->saved_cont == CONT_CHECK_BLOCK);
 }
@@ -435,8 +437,11 @@ static void tidy_vcpu(struct pyemu_explorer *x, uint32_t i)
         v->saved_pc = 0;
         v->saved_cont = 0;
         v->saved_stage = 0;
-    } else if ((v->saved_stage & 15U) != STAGE_HOOK) {
-        v->saved_stage &= 15U;
+        v->saved_hook = 0;
+        v->saved_scratch = 0;
+    } else if (v->saved_stage != STAGE_HOOK) {
+        v->saved_hook = 0;
+        v->saved_scratch = 0;
         v->saved_pc = 0;
         v->saved_cont = 0;
     }
@@ -528,7 +533,7 @@ uint32_t ex_words(const struct pyemu_explorer *x)
 {
     const struct pyemu_config *cfg = &x->m->s->cfg;
     const uint32_t n_lrs = cfg->n_lrs < EX_MAX_LRS ? cfg->n_lrs : EX_MAX_LRS;
-    const uint32_t vcpu_bits = 172 + 5 * n_lrs;
+    const uint32_t vcpu_bits = 178 + 5 * n_lrs;
     const uint32_t pcpu_bits = 78 + 5 * n_lrs;
     /* a field of up to 18 bits may be pushed over the end of a word */
     const uint32_t bits = cfg->n_vcpus * vcpu_bits + cfg->n_pcpus * pcpu_bits;

@@ -51,6 +51,21 @@ static void put_begin(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     run_hook(v, m, PYEMU_H_PUT, cont);
 }
 
+/* Locals of the code a hook describes: put and load have their own. */
+static uint8_t scratch_of(uint64_t flags)
+{
+    return (uint8_t)(((flags >> PYEMU_F_FIRE) & 7U) |
+                     ((flags >> PYEMU_F_WAKE) & 1U) << 3);
+}
+
+static void put_scratch(struct vcpu *v)
+{
+    const uint64_t saved = v->saved_scratch;
+
+    v->flags &= ~(FLAG(FIRE) | FLAG(CHANGED) | FLAG(ACT) | FLAG(WAKE));
+    v->flags |= (saved & 7U) << PYEMU_F_FIRE | (saved >> 3) << PYEMU_F_WAKE;
+}
+
 void run_sched_out(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
     if (v->resident == 0) {
@@ -59,7 +74,9 @@ void run_sched_out(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
     }
     v->saved_pc = v->pc;
     v->saved_cont = v->cont;
-    v->saved_stage = (uint8_t)(v->stage | (uint32_t)v->hook << 4);
+    v->saved_stage = v->stage;
+    v->saved_hook = v->hook;
+    v->saved_scratch = scratch_of(v->flags);
     put_begin(m, p, v, CONT_PUT_SCHED);
 }
 
@@ -71,12 +88,10 @@ void run_sched_in(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 
 static void put_sched_done(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
-    const uint32_t hook = v->saved_stage >> 4;
-
     v->flags &= ~bit64(FI_PREEMPT_OFF);
     p->flags &= ~bit64(FI_IRQ_OFF);
-    v->stage = v->saved_stage & 15U;
-    v->hook = (uint8_t)hook;
+    v->stage = v->saved_stage;
+    v->hook = v->saved_hook;
     v->pc = v->saved_pc;
     v->cont = v->saved_cont;
     if (v->stage == STAGE_SLEEP && m->threads[vcpu_idx(m, v)].woken != 0) {
@@ -97,10 +112,11 @@ static void put_sched_done(struct pyemu_machine *m, struct pcpu *p, struct vcpu 
 static void load_sched_done(struct vcpu *v)
 {
     v->flags &= ~bit64(FI_PREEMPT_OFF);
-    v->stage = v->saved_stage & 15U;
+    put_scratch(v);
+    v->stage = v->saved_stage;
     if (v->stage == STAGE_SLEEP)
         v->stage = STAGE_WOKEN;
-    v->hook = (uint8_t)(v->saved_stage >> 4);
+    v->hook = v->saved_hook;
     v->pc = v->saved_pc;
     v->cont = v->saved_cont;
 }

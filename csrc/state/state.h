@@ -195,7 +195,9 @@ struct vcpu {
     uint64_t user_levels;
     uint64_t answer;       /* of the last policy callback, +1 */
     uint32_t trap_op;      /* op that trapped: what handle_exit looks at */
-    uint32_t pad;
+    uint8_t saved_hook;
+    uint8_t saved_scratch; /* FIRE, CHANGED, ACT, WAKE under a scheduler put/load */
+    uint16_t pad;
     struct list_register lr[PYEMU_MAX_LRS];
     struct vgic_irq irq[N_PRIVATE];
 };
