@@ -30,8 +30,9 @@ C_LAYERS = [
 # Python: a module may import what stands strictly below its group, or in it.
 PY_LAYERS = [
     {"cli", "__main__"},
-    {"replaying", "run", "comparison", "explain", "report", "progress"},
+    {"replaying", "run", "comparison", "explain", "explore", "report", "progress"},
     {
+        "exploring",
         "machine",
         "migration",
         "scheduling",

@@ -164,6 +164,16 @@ int pyemu_explore_safety(struct pyemu_explorer *x, struct pyemu_explore_result *
     return ex_search(x, out);
 }
 
+int pyemu_explore_cycles(struct pyemu_explorer *x, uint32_t invariant,
+                         struct pyemu_explore_result *out)
+{
+    REQUIRE(x->m, invariant == 2 || invariant == 4 || invariant == 11 || invariant == 12,
+            "invariant %u is not a liveness invariant", invariant);
+    REQUIRE(x->m, x->end == PYEMU_XE_DONE, "the safety search has not ended");
+    x->cfg.invariants = 0; /* they hold: the search has seen every state */
+    return ex_cycles(x, invariant, out);
+}
+
 int pyemu_explore_rows(struct pyemu_explorer *x, struct pyemu_explore_row *out,
                        uint32_t n)
 {

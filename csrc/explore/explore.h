@@ -24,7 +24,9 @@ enum {
     EX_NEVER_RANK = 15,
     EX_OTHER_SGI = 0,    /* INTID that INJECT raises */
     EX_DEVICE_SGI = 2,   /* host INTID of the unrelated interrupt */
-    EX_CNTVOFF = 64
+    EX_CNTVOFF = 64,
+    EX_CHAIN = 512,      /* forced steps without a stored state */
+    EX_NO_TRAP = 31      /* trap_op of an exit by interrupt */
 };
 
 /* A line change that waits for its move: never due by itself. */
@@ -47,6 +49,22 @@ enum {
     EX_SEES_VGIC = 16,
     EX_SEES_IRQ = 32,
     EX_SEES_ALL = 63
+};
+
+/* What happened in a move, for the cycle search. */
+enum {
+    EX_EV_ENTRY = 1,   /* guest entered */
+    EX_EV_GUEST = 2,   /* a guest operation */
+    EX_EV_ACK = 4,
+    EX_EV_ISR = 8,     /* host vtimer interrupt acknowledged */
+    EX_EV_BLOCK = 16,  /* block hook begun */
+    EX_EV_OUTSIDE = 32, /* outside event other than line, tick and scheduling */
+    EX_EV_PREEMPT = 64,
+    EX_EV_LINE = 128,
+    EX_EV_TICK = 256,
+    EX_EV_SLEEP = 512,
+    EX_EV_EOI = 1024,
+    EX_EV_WFI = 2048
 };
 
 /* Clauses of the invariants, for the report. */
@@ -118,12 +136,14 @@ struct pyemu_explorer {
     uint32_t n_words;
     uint32_t isr_injects;           /* the vtimer ISR takes vgic locks (I14) */
     struct violation found;         /* by the move under way */
+    uint32_t events;                /* EX_EV_* of the moves since it was cleared */
+    uint32_t ticked;                /* the move was a tick: no chain goes on */
     uint64_t base_counters[3];
     /* visited states, in breadth-first order */
     uint64_t *states;
     uint32_t *parent;
     ex_move *by;
-    uint32_t *table;
+    uint64_t *table;
     uint64_t n_states;
     uint64_t cap_states;
     uint64_t table_size;
@@ -134,10 +154,12 @@ struct pyemu_explorer {
     /* counterexample */
     struct pyemu_explore_row *rows;
     uint32_t n_rows;
+    uint32_t cap_rows;
     uint32_t loop_row;
 };
 
 /* space.c */
+void ex_tidy(struct pyemu_explorer *x);
 void ex_encode(struct pyemu_explorer *x, uint64_t *w);
 void ex_decode(struct pyemu_explorer *x, const uint64_t *w);
 void ex_keep(struct pyemu_explorer *x);    /* decoded state -> x->saved */
@@ -151,6 +173,7 @@ uint32_t ex_rank(uint64_t bitmap, uint64_t expiry_cyc, uint64_t now_cyc);
 /* moves.c */
 uint32_t ex_moves(struct pyemu_explorer *x, ex_move *out);
 void ex_apply(struct pyemu_explorer *x, ex_move mv);
+bool ex_forced(struct pyemu_explorer *x, ex_move *mv); /* one move only: a step */
 
 /* sight.c */
 uint8_t ex_step_sees(const struct pyemu_machine *m, uint32_t pc);
@@ -174,6 +197,8 @@ void ex_note_levels(struct pyemu_explorer *x);
 /* search.c */
 uint32_t ex_find(const struct pyemu_explorer *x, const uint64_t *w);
 int ex_search(struct pyemu_explorer *x, struct pyemu_explore_result *out);
+void ex_report(const struct pyemu_explorer *x, struct pyemu_explore_result *out);
+void ex_run(struct pyemu_explorer *x, ex_move mv);
 int ex_path(struct pyemu_explorer *x, uint32_t state, const ex_move *more,
             uint32_t n_more);
 

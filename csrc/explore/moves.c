@@ -169,12 +169,16 @@ static void step(struct pyemu_explorer *x, struct pcpu *p)
             guard_holds(&m->policy.guards[m->policy.steps[p->irq_pc].guard],
                         flags_of(p, running)))
             ex_check_step(x, p, running, m->policy.steps[p->irq_pc].prim);
+        const uint32_t acked = p->acked;
+
         irq_step(m, p);
+        if (acked != p->acked && p->acked == INTID_VTIMER)
+            x->events |= EX_EV_ISR;
     } else if (v != NULL && v->stage == STAGE_GUEST) {
         if ((p->flags & FLAG(PIRQ)) != 0)
             trap_irq(m, p, v);
-        else
-            (void)ex_vector(x, p, v);
+        else if (ex_vector(x, p, v))
+            x->events |= EX_EV_ACK | EX_EV_GUEST;
     } else if (irq_may_be_taken(p)) {
         irq_begin(m, p);
         if (running != NULL) /* locals of the handler: nothing is in them yet */
@@ -183,9 +187,17 @@ static void step(struct pyemu_explorer *x, struct pcpu *p)
         if (v->stage == STAGE_HOOK && v->pc < m->policy.hook_start[v->hook + 1] &&
             guard_holds(&m->policy.guards[m->policy.steps[v->pc].guard], flags_of(p, v)))
             ex_check_step(x, p, v, m->policy.steps[v->pc].prim);
+        const bool hook = v->stage == STAGE_HOOK && v->hook == PYEMU_H_BLOCK;
+
         run_step(m, p, v);
-        if (v->stage == STAGE_GUEST)
+        if (v->stage == STAGE_HOOK && v->hook == PYEMU_H_BLOCK && !hook)
+            x->events |= EX_EV_BLOCK;
+        if (m->threads[vcpu_idx(m, v)].state == T_SLEEPING)
+            x->events |= EX_EV_SLEEP;
+        if (v->stage == STAGE_GUEST) {
+            x->events |= EX_EV_ENTRY;
             ex_check_entry(x, p, v);
+        }
     }
 }
 
@@ -339,6 +351,37 @@ static void maintenance(struct pyemu_machine *m, struct pcpu *p)
         gic_set_line(p, INTID_MAINT, line);
 }
 
+bool ex_forced(struct pyemu_explorer *x, ex_move *mv)
+{
+    ex_move moves[EX_MAX_MOVES];
+
+    if (x->cfg.reduce == 0 || x->ticked != 0 || x->found.invariant != 0)
+        return false;
+    ex_tidy(x);
+    if (ex_moves(x, moves) != 1 || ex_kind(moves[0]) != PYEMU_A_STEP)
+        return false;
+    *mv = moves[0];
+    return true;
+}
+
+/* Events of a move that its kind already tells. */
+static uint32_t events_of(ex_move mv)
+{
+    switch (ex_kind(mv)) {
+    case PYEMU_A_STEP:
+    case PYEMU_A_SCHED_IN: return 0;
+    case PYEMU_A_GUEST:
+        return EX_EV_GUEST | (ex_arg(mv) == PYEMU_GC_ACK ? EX_EV_ACK : 0U) |
+               (ex_arg(mv) == PYEMU_GC_EOI ? EX_EV_EOI : 0U) |
+               (ex_arg(mv) == PYEMU_GC_WFI ? EX_EV_WFI : 0U);
+    case PYEMU_A_TICK: return EX_EV_TICK;
+    case PYEMU_A_LINE_ASSERT:
+    case PYEMU_A_LINE_RETIRE: return EX_EV_LINE;
+    case PYEMU_A_PREEMPT: return EX_EV_PREEMPT;
+    default: return EX_EV_OUTSIDE;
+    }
+}
+
 void ex_apply(struct pyemu_explorer *x, ex_move mv)
 {
     struct pyemu_machine *m = x->m;
@@ -346,6 +389,8 @@ void ex_apply(struct pyemu_explorer *x, ex_move mv)
 
     x->found.invariant = 0;
     x->found.detail = EXD_NONE;
+    x->events |= events_of(mv);
+    x->ticked = ex_kind(mv) == PYEMU_A_TICK;
     x->base_counters[0] = m->s->counters[PYEMU_C_BAD_DEACTIVATE];
     x->base_counters[1] = m->s->counters[PYEMU_C_HOST_OOPS];
     x->ops[PYEMU_GC_PCVAL_LATE].c = 1; /* overwritten below where it counts */

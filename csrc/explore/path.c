@@ -83,8 +83,17 @@ static void say_state(const struct pyemu_explorer *x, struct pyemu_explore_row *
     r->cur = p->cur;
 }
 
-static void row(struct pyemu_explorer *x, ex_move mv)
+static bool row(struct pyemu_explorer *x, ex_move mv)
 {
+    if (x->n_rows == x->cap_rows) {
+        const uint32_t cap = x->cap_rows == 0 ? 256U : 2U * x->cap_rows;
+        struct pyemu_explore_row *rows = realloc(x->rows, cap * sizeof *rows);
+
+        if (rows == NULL)
+            return false;
+        x->rows = rows;
+        x->cap_rows = cap;
+    }
     struct pyemu_explore_row *r = &x->rows[x->n_rows];
 
     memset(r, 0, sizeof *r);
@@ -98,6 +107,19 @@ static void row(struct pyemu_explorer *x, ex_move mv)
     ex_apply(x, mv);
     say_state(x, r);
     x->n_rows++;
+    return true;
+}
+
+/* A stored move and the forced steps after it, as ex_run goes. */
+static bool rows_of(struct pyemu_explorer *x, ex_move mv)
+{
+    for (uint32_t n = 0; n < EX_CHAIN; n++) {
+        if (!row(x, mv))
+            return false;
+        if (!ex_forced(x, &mv))
+            break;
+    }
+    return true;
 }
 
 int ex_path(struct pyemu_explorer *x, uint32_t state, const ex_move *more,
@@ -108,26 +130,26 @@ int ex_path(struct pyemu_explorer *x, uint32_t state, const ex_move *more,
 
     for (uint32_t s = state; x->parent[s] != PYEMU_NONE; s = x->parent[s])
         n++;
-    free(x->rows);
     x->n_rows = 0;
     x->loop_row = 0;
-    x->rows = calloc(n + n_more + 1U, sizeof *x->rows);
     ex_move *moves = calloc(n + 1U, sizeof *moves);
 
-    if (x->rows == NULL || moves == NULL) {
-        free(moves);
+    if (moves == NULL)
         return PYEMU_ENOMEM;
-    }
     uint32_t at = n;
 
     for (uint32_t s = state; x->parent[s] != PYEMU_NONE; s = x->parent[s])
         moves[--at] = x->by[s];
     ex_decode(x, x->states);
-    for (uint32_t i = 0; i < n + n_more; i++) {
-        row(x, i < n ? moves[i] : more[i - n]);
+    bool room = true;
+
+    for (uint32_t i = 0; i < n + n_more && room; i++) {
+        if (i == n)
+            x->loop_row = x->n_rows;
+        room = rows_of(x, i < n ? moves[i] : more[i - n]);
         ex_encode(x, w); /* the search goes from one packed state to the next */
         ex_decode(x, w);
     }
     free(moves);
-    return PYEMU_OK;
+    return room ? PYEMU_OK : PYEMU_ENOMEM;
 }

@@ -24,20 +24,24 @@ struct codec {
     uint64_t now_cyc;
 };
 
-/* One field of n bits, read or written; never across two words. */
+/* One field of n bits (1 to 18), read or written; it may lie across two words. */
 ALWAYS_INLINE uint64_t field(struct codec *c, bool reading, uint64_t v, uint32_t n)
 {
-    if (c->bit + n > 64) {
-        c->w++;
-        c->bit = 0;
-    }
-    const uint32_t at = c->bit;
+    const uint32_t at = c->bit & 63U;
+    uint64_t *w = &c->w[c->bit >> 6];
     const uint64_t mask = (UINT64_C(1) << n) - 1U;
 
     c->bit += n;
-    if (reading)
-        return (*c->w >> at) & mask;
-    *c->w |= (v & mask) << at;
+    if (reading) {
+        uint64_t got = w[0] >> at;
+
+        if (at + n > 64)
+            got |= w[1] << (64 - at);
+        return got & mask;
+    }
+    w[0] |= (v & mask) << at;
+    if (at + n > 64)
+        w[1] |= (v & mask) >> (64 - at);
     return v;
 }
 
@@ -231,13 +235,14 @@ ALWAYS_INLINE void pass_place(struct codec *c, bool reading, struct vcpu *v)
     FIELD(v->cont, uint8_t, 4);
     FIELD(v->stage, uint8_t, 4);
     FIELD(v->after, uint8_t, 2);
-    FIELD(v->reason, uint8_t, 4);
     FIELD(v->saved_pc, uint32_t, 11);
     FIELD(v->saved_cont, uint8_t, 4);
     FIELD(v->saved_stage, uint8_t, 4);
     FIELD(v->saved_hook, uint8_t, 5);
     FIELD(v->saved_scratch, uint8_t, 4);
     FIELD(v->trap_op, uint32_t, 5);
+    if (reading)
+        v->reason = v->trap_op == EX_NO_TRAP ? 0 : PYEMU_X_WFX;
     FIELD(v->resident, uint8_t, 1);
     FIELD(v->sleep_off, uint8_t, 1);
 }
@@ -329,7 +334,6 @@ ALWAYS_INLINE void pass_isr(struct codec *c, bool reading, struct pcpu *p)
     FIELD(p->irq_stage, uint8_t, 2);
     FIELD(p->irq_saved, uint8_t, 1);
     FIELD(p->irq_pc, uint32_t, 11);
-    FIELD(p->irq_first, uint32_t, 1);
     uint64_t scratch = field(c, reading, p->irq_scratch >> PYEMU_F_FIRE, 3);
     uint64_t acked = field(c, reading, acked_code(p->acked), 3);
     uint64_t idle = field(c, reading, p->running_prio == PRIORITY_IDLE, 1);
@@ -430,8 +434,9 @@ static void tidy_vcpu(struct pyemu_explorer *x, uint32_t i)
         v->flags &= ~FLAG(PREEMPTED);
     if (!in_hook || v->hook != PYEMU_H_EXIT) {
         v->after = AFTER_ENTER;
-        v->reason = 0;
-        v->trap_op = 0;
+        v->trap_op = EX_NO_TRAP;
+    } else if (v->reason <= PYEMU_X_IRQ_MAINT) {
+        v->trap_op = EX_NO_TRAP;
     }
     if (state == T_RUNNING && v->cont != CONT_PUT_SCHED && v->cont != CONT_LOAD_SCHED) {
         v->saved_pc = 0;
@@ -456,11 +461,18 @@ static void tidy_pcpu(struct pcpu *p)
         p->flags &= ~(FLAG(SPURIOUS) | FLAG(ACK_FORWARDED));
         p->acked = INTID_SPURIOUS;
         p->irq_pc = 0;
-        p->irq_first = 0;
         p->irq_scratch = 0;
     }
     if (!has_bit64(p->flags, FI_IRQ_OFF))
         p->irq_saved = 0;
+}
+
+void ex_tidy(struct pyemu_explorer *x)
+{
+    for (uint32_t i = 0; i < x->m->s->cfg.n_vcpus; i++)
+        tidy_vcpu(x, i);
+    for (uint32_t i = 0; i < x->m->s->cfg.n_pcpus; i++)
+        tidy_pcpu(&x->m->pcpus[i]);
 }
 
 void ex_encode(struct pyemu_explorer *x, uint64_t *w)
@@ -479,6 +491,7 @@ void ex_encode(struct pyemu_explorer *x, uint64_t *w)
         tidy_pcpu(&x->m->pcpus[i]);
         pass_pcpu(&c, false, x, i);
     }
+    ASSERT(x->m, c.bit <= 64 * x->n_words);
 }
 
 static void rebuild_soft_timers(struct pyemu_machine *m)
@@ -509,7 +522,7 @@ static void derive_pcpu(struct pcpu *p)
 void ex_decode(struct pyemu_explorer *x, const uint64_t *w)
 {
     struct pyemu_machine *m = x->m;
-    uint64_t copy[EX_MAX_WORDS];
+    uint64_t copy[EX_MAX_WORDS + 1] = {0};
     struct codec c = {.w = copy, .now_cyc = EX_NOW};
 
     memcpy(copy, w, sizeof *w * x->n_words);
@@ -528,17 +541,18 @@ void ex_decode(struct pyemu_explorer *x, const uint64_t *w)
         derive_pcpu(&m->pcpus[i]);
 }
 
+/* Bits of a vCPU and of a pCPU without their list registers; ex_encode checks. */
+enum { VCPU_BITS = 162, PCPU_BITS = 71 };
+
 /* Words that any state of this shape can need. */
 uint32_t ex_words(const struct pyemu_explorer *x)
 {
     const struct pyemu_config *cfg = &x->m->s->cfg;
     const uint32_t n_lrs = cfg->n_lrs < EX_MAX_LRS ? cfg->n_lrs : EX_MAX_LRS;
-    const uint32_t vcpu_bits = 178 + 5 * n_lrs;
-    const uint32_t pcpu_bits = 78 + 5 * n_lrs;
-    /* a field of up to 18 bits may be pushed over the end of a word */
-    const uint32_t bits = cfg->n_vcpus * vcpu_bits + cfg->n_pcpus * pcpu_bits;
+    const uint32_t lr_bits = 5 * n_lrs;
 
-    return (bits + bits / 8 + 63) / 64;
+    return (cfg->n_vcpus * (VCPU_BITS + lr_bits) + cfg->n_pcpus * (PCPU_BITS + lr_bits) +
+            63) / 64;
 }
 
 void ex_keep(struct pyemu_explorer *x)
