@@ -2,9 +2,10 @@
  * cycles.c - liveness (I2, I4, I11, I12) as a search for cycles among the states
  * that the safety search has visited. For each invariant: which states belong to
  * the bad behaviour, which moves it may use, which event a cycle must contain.
- * Strongly connected components of that graph are the candidates. Fairness: a
- * line change or a deadline that stays pending in every state of a cycle happens
- * in it, or the cycle is none; outside events are the adversary's, and are left
+ * Strongly connected components of that graph are the candidates. Fairness
+ * (strong): a line change or a deadline that is pending again and again happens in
+ * the cycle, or the cycle is none, and a line change reaches the GIC before the
+ * guest's next operation (the safety search lets it take for ever); outside events are the adversary's, and are left
  * out where an invariant promises delivery without them.
  */
 #include <stdlib.h>
@@ -30,6 +31,8 @@ struct graph {
     uint64_t cap_edges;
 };
 
+enum { DUE_LINES = 127, DUE_TIME = 128 }; /* bits of due and done */
+
 /* What an invariant forbids, in terms of states, moves and events. */
 struct rule {
     uint32_t invariant;
@@ -38,6 +41,7 @@ struct rule {
     uint32_t timer;
     uint32_t banned;     /* events no edge may have */
     uint32_t needed;     /* event a cycle must have; 0: any cycle */
+    uint32_t also;       /* and another one */
     bool dead_ends;      /* a state without any move breaks it, too */
 };
 
@@ -75,7 +79,7 @@ static bool belongs(const struct pyemu_explorer *x, const struct rule *r)
 
 static uint8_t due_of(const struct pyemu_explorer *x)
 {
-    uint32_t due = ex_deadlines(x) != 0 ? 128U : 0U;
+    uint32_t due = ex_deadlines(x) != 0 ? (uint32_t)DUE_TIME : 0U;
 
     for (uint32_t i = 0; i < x->m->s->cfg.n_pcpus; i++)
         for (uint32_t t = 0; t < N_TIMERS; t++)
@@ -109,8 +113,9 @@ static bool add_edges(struct pyemu_explorer *x, struct graph *g, const struct ru
 
     ex_keep(x);
     for (uint32_t i = 0; i < n_moves; i++) {
-        if (i != 0)
-            ex_restore(x);
+        if (ex_kind(moves[i]) == PYEMU_A_GUEST && (g->due[n] & DUE_LINES) != 0)
+            continue;
+        ex_restore(x);
         x->events = 0;
         ex_run(x, moves[i]);
         const bool banned = (x->events & r->banned) != 0 ||
@@ -217,6 +222,8 @@ static void walk(struct tarjan *t, struct graph *g, uint32_t root)
         }
         const uint32_t to = g->edges[t->next[s]++].to;
 
+        if (g->kept[to] == 0)
+            continue; /* removed: no fair cycle goes through it */
         if (t->index[to] == 0)
             enter(t, g, to);
         else if (g->component[to] == 0 && t->low[s] > t->index[to])
@@ -245,9 +252,14 @@ static bool components(const struct pyemu_explorer *x, struct graph *g, uint32_t
     return true;
 }
 
-/* What a component offers: pending all the time, and done inside. */
+static void forget_components(const struct pyemu_explorer *x, struct graph *g)
+{
+    memset(g->component, 0, x->n_states * sizeof *g->component);
+}
+
+/* What a component offers: pending somewhere, and done inside. */
 struct summary {
-    uint8_t always;
+    uint8_t pending;
     uint8_t done;
     uint8_t cycle;
     uint8_t pad;
@@ -259,7 +271,7 @@ static uint8_t done_by(ex_move mv)
     const uint32_t kind = ex_kind(mv);
 
     if (kind == PYEMU_A_TICK)
-        return 128;
+        return DUE_TIME;
     if (kind == PYEMU_A_LINE_ASSERT || kind == PYEMU_A_LINE_RETIRE)
         return (uint8_t)(1U << (2 * ex_pcpu(mv) + ex_arg(mv)));
     return 0;
@@ -272,14 +284,12 @@ static struct summary *summarise(const struct pyemu_explorer *x, const struct gr
 
     if (sum == NULL)
         return NULL;
-    for (uint32_t c = 0; c <= count; c++)
-        sum[c].always = UINT8_MAX;
     for (uint32_t s = 0; s < x->n_states; s++) {
         if (g->kept[s] == 0)
             continue;
         struct summary *c = &sum[g->component[s]];
 
-        c->always &= g->due[s];
+        c->pending |= g->due[s];
         for (uint32_t e = g->first[s]; e < g->first[s + 1]; e++) {
             if (g->component[g->edges[e].to] != g->component[s])
                 continue;
@@ -300,7 +310,7 @@ static uint32_t bad_edge(const struct pyemu_explorer *x, const struct graph *g,
             continue;
         const struct summary *c = &sum[g->component[s]];
 
-        if (c->cycle == 0 || (c->always & (uint8_t)~c->done) != 0)
+        if (c->cycle == 0 || (c->events & r->also) != r->also)
             continue;
         for (uint32_t e = g->first[s]; e < g->first[s + 1]; e++)
             if (g->component[g->edges[e].to] == g->component[s] &&
@@ -350,16 +360,44 @@ static uint32_t way_back(const struct pyemu_explorer *x, const struct graph *g,
     return n;
 }
 
-static bool tell(struct pyemu_explorer *x, const struct graph *g, uint32_t s, uint32_t e)
+/* An edge of the component with the event; its state in *from. */
+static uint32_t edge_with(const struct pyemu_explorer *x, const struct graph *g,
+                          uint32_t component, uint32_t event, uint32_t *from)
 {
-    ex_move *more = calloc(x->n_states + 2, sizeof *more);
+    for (uint32_t s = 0; s < x->n_states; s++)
+        for (uint32_t e = g->first[s];
+             g->component[s] == component && e < g->first[s + 1]; e++)
+            if (g->component[g->edges[e].to] == component &&
+                (g->edges[e].events & event) != 0) {
+                *from = s;
+                return e;
+            }
+    return PYEMU_NONE;
+}
+
+static bool tell(struct pyemu_explorer *x, const struct graph *g, const struct rule *r,
+                 uint32_t s, uint32_t e)
+{
+    ex_move *more = calloc(2 * x->n_states + 4, sizeof *more);
     uint32_t n = 0;
 
     if (more == NULL)
         return false;
     if (e != PYEMU_NONE) {
+        uint32_t at = g->edges[e].to;
+        uint32_t from = 0;
+
         more[n++] = g->edges[e].by;
-        n += way_back(x, g, g->edges[e].to, s, more + 1);
+        if (r->also != 0 && (g->edges[e].events & r->also) == 0) {
+            const uint32_t second = edge_with(x, g, g->component[s], r->also, &from);
+
+            if (second != PYEMU_NONE) {
+                n += way_back(x, g, at, from, more + n);
+                more[n++] = g->edges[second].by;
+                at = g->edges[second].to;
+            }
+        }
+        n += way_back(x, g, at, s, more + n);
     }
     const bool ok = ex_path(x, s, more, n) == PYEMU_OK;
 
@@ -376,29 +414,66 @@ static uint32_t dead_end(const struct pyemu_explorer *x, const struct graph *g)
     return PYEMU_NONE;
 }
 
+/* States no fair cycle can contain: something is pending that never happens. */
+static bool remove_unfair(const struct pyemu_explorer *x, struct graph *g,
+                          const struct summary *sum)
+{
+    bool removed = false;
+
+    for (uint32_t s = 0; s < x->n_states; s++) {
+        if (g->kept[s] == 0)
+            continue;
+        const struct summary *c = &sum[g->component[s]];
+
+        if ((g->due[s] & c->pending & (uint8_t)~c->done) == 0)
+            continue;
+        g->kept[s] = 0;
+        removed = true;
+    }
+    return removed;
+}
+
+/* Components of fair cycles only; NULL without memory. */
+static struct summary *fair_components(const struct pyemu_explorer *x, struct graph *g)
+{
+    for (;;) {
+        uint32_t count = 0;
+
+        forget_components(x, g);
+        if (!components(x, g, &count))
+            return NULL;
+        struct summary *sum = summarise(x, g, count);
+
+        if (sum == NULL || !remove_unfair(x, g, sum))
+            return sum;
+        free(sum);
+    }
+}
+
 /* 1: broken (told), 0: holds, -1: no memory or interrupted. */
 static int check(struct pyemu_explorer *x, const struct rule *r)
 {
     struct graph g = {0};
-    uint32_t count = 0;
+    uint32_t s = PYEMU_NONE;
+    uint32_t e = PYEMU_NONE;
     int verdict = -1;
-    struct summary *sum = NULL;
 
-    if (build(x, &g, r) && components(x, &g, &count))
-        sum = summarise(x, &g, count);
-    if (sum != NULL) {
-        uint32_t s = PYEMU_NONE;
-        uint32_t e = PYEMU_NONE;
+    if (build(x, &g, r)) {
+        struct summary *sum = NULL;
 
         if (r->dead_ends)
             s = dead_end(x, &g);
-        if (s == PYEMU_NONE)
-            e = bad_edge(x, &g, r, sum, &s);
-        verdict = s != PYEMU_NONE;
-        if (verdict == 1 && !tell(x, &g, s, e))
-            verdict = -1;
+        if (s == PYEMU_NONE) {
+            sum = fair_components(x, &g);
+            if (sum != NULL)
+                e = bad_edge(x, &g, r, sum, &s);
+        }
+        if (s != PYEMU_NONE)
+            verdict = tell(x, &g, r, s, e) ? 1 : -1;
+        else if (sum != NULL)
+            verdict = 0;
+        free(sum);
     }
-    free(sum);
     free_graph(&g);
     return verdict;
 }
@@ -412,6 +487,7 @@ static struct rule rule_of(uint32_t invariant)
         return (struct rule){.detail = EXD_LOST, .banned = quiet, .dead_ends = true};
     case 4:
         return (struct rule){.detail = EXD_STORM, .needed = EX_EV_ISR,
+                             .also = EX_EV_ENTRY,
                              .banned = EX_EV_OUTSIDE | EX_EV_ACK | EX_EV_EOI};
     case 11:
         return (struct rule){.detail = EXD_NO_PROGRESS, .needed = EX_EV_ENTRY,
