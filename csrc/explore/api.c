@@ -52,7 +52,8 @@ static void reduce(struct pyemu_explorer *x)
     for (uint32_t h = 0; h < PYEMU_H_COUNT; h++) {
         start[h] = n;
         for (uint32_t i = t->hook_start[h]; i < t->hook_start[h + 1]; i++) {
-            if (has_no_effect(x->m, i) || never_holds(x->m, &t->guards[t->steps[i].guard]))
+            if (has_no_effect(x->m, i) ||
+                never_holds(x->m, &t->guards[t->steps[i].guard]))
                 continue;
             if (h == PYEMU_H_VTIMER_ISR && (t->steps[i].prim == PYEMU_P_INJECT_V ||
                                             t->steps[i].prim == PYEMU_P_INJECT_V_FIRE))
@@ -69,7 +70,8 @@ static void reduce(struct pyemu_explorer *x)
     steps_prepare(t);
 }
 
-static int check_machine(struct pyemu_machine *m, const struct pyemu_explore_config *cfg)
+static int check_machine(struct pyemu_machine *m,
+                         const struct pyemu_explore_config *cfg)
 {
     const struct pyemu_config *c = &m->s->cfg;
 
@@ -167,8 +169,10 @@ int pyemu_explore_safety(struct pyemu_explorer *x, struct pyemu_explore_result *
 int pyemu_explore_cycles(struct pyemu_explorer *x, uint32_t invariant,
                          struct pyemu_explore_result *out)
 {
-    REQUIRE(x->m, invariant == 2 || invariant == 4 || invariant == 11 || invariant == 12,
-            "invariant %u is not a liveness invariant", invariant);
+    const bool live =
+        invariant == 2 || invariant == 4 || invariant == 11 || invariant == 12;
+
+    REQUIRE(x->m, live, "invariant %u is not a liveness invariant", invariant);
     REQUIRE(x->m, x->end == PYEMU_XE_DONE, "the safety search has not ended");
     x->cfg.invariants = 0; /* they hold: the search has seen every state */
     return ex_cycles(x, invariant, out);

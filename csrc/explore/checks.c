@@ -101,7 +101,8 @@ void ex_check_entry(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v)
             ex_break(x, 6, EXD_HW_DIFFERS);
     if (p->running != vcpu_idx(x->m, v))
         ex_break(x, 8, EXD_NOT_RUNNING);
-    if ((v->flags & FLAG(USER_IRQCHIP)) == 0 && !has_bit32(p->irq_enabled, INTID_VTIMER))
+    if ((v->flags & FLAG(USER_IRQCHIP)) == 0 &&
+        !has_bit32(p->irq_enabled, INTID_VTIMER))
         ex_break(x, 8, EXD_PPI_LEAK);
     if (p->offset_ticks != x->m->vms[v->vm].cntvoff_ticks)
         ex_break(x, 9, EXD_CNTVOFF);

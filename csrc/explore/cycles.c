@@ -5,31 +5,16 @@
  * Strongly connected components of that graph are the candidates. Fairness
  * (strong): a line change or a deadline that is pending again and again happens in
  * the cycle, or the cycle is none, and a line change reaches the GIC before the
- * guest's next operation (the safety search lets it take for ever); outside events are the adversary's, and are left
- * out where an invariant promises delivery without them.
+ * guest's next operation (the safety search lets it take for ever). Outside events
+ * are the adversary's, and are left out where an invariant promises delivery
+ * without them.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "explore/explore.h"
+#include "explore/graph.h"
 #include "hw/timer.h"
 #include "kvm/vgic.h"
-
-struct edge {
-    uint32_t to;
-    ex_move by;
-    uint16_t events;
-};
-
-struct graph {
-    uint32_t *first;     /* of each state, in edges; n_states + 1 */
-    struct edge *edges;
-    uint8_t *kept;       /* 1: the state belongs, 2: it has a way out */
-    uint8_t *due;        /* pending lines (bit per pCPU and timer), 128: deadline */
-    uint32_t *component;
-    uint64_t n_edges;
-    uint64_t cap_edges;
-};
 
 enum { DUE_LINES = 127, DUE_TIME = 128 }; /* bits of due and done */
 
@@ -71,7 +56,8 @@ static bool belongs(const struct pyemu_explorer *x, const struct rule *r)
     switch (r->invariant) {
     case 2: return deliverable(x, r);
     case 4:
-        return ex_fires(x, r->vcpu, TIMER_V) && x->m->vcpus[r->vcpu].iar != INTID_VTIMER;
+        return ex_fires(x, r->vcpu, TIMER_V) &&
+               x->m->vcpus[r->vcpu].iar != INTID_VTIMER;
     case 12: return nothing_deliverable(x, r);
     default: return true;
     }
@@ -172,86 +158,6 @@ static void free_graph(struct graph *g)
     free(g->component);
 }
 
-/* Tarjan's algorithm without recursion. */
-struct tarjan {
-    uint32_t *index; /* 0 = not seen */
-    uint32_t *low;
-    uint32_t *next;  /* edge to try next */
-    uint32_t *stack;
-    uint32_t *path;
-    uint32_t n_stack;
-    uint32_t n_path;
-    uint32_t counter;
-    uint32_t components;
-};
-
-static void enter(struct tarjan *t, const struct graph *g, uint32_t s)
-{
-    t->index[s] = t->low[s] = ++t->counter;
-    t->next[s] = g->first[s];
-    t->stack[t->n_stack++] = s;
-    t->path[t->n_path++] = s;
-}
-
-static void leave(struct tarjan *t, struct graph *g)
-{
-    const uint32_t s = t->path[--t->n_path];
-
-    if (t->n_path != 0 && t->low[t->path[t->n_path - 1]] > t->low[s])
-        t->low[t->path[t->n_path - 1]] = t->low[s];
-    if (t->low[s] != t->index[s])
-        return;
-    t->components++;
-    uint32_t top = PYEMU_NONE;
-
-    while (top != s) {
-        top = t->stack[--t->n_stack];
-        g->component[top] = t->components;
-    }
-}
-
-static void walk(struct tarjan *t, struct graph *g, uint32_t root)
-{
-    enter(t, g, root);
-    while (t->n_path != 0) {
-        const uint32_t s = t->path[t->n_path - 1];
-
-        if (t->next[s] == g->first[s + 1]) {
-            leave(t, g);
-            continue;
-        }
-        const uint32_t to = g->edges[t->next[s]++].to;
-
-        if (g->kept[to] == 0)
-            continue; /* removed: no fair cycle goes through it */
-        if (t->index[to] == 0)
-            enter(t, g, to);
-        else if (g->component[to] == 0 && t->low[s] > t->index[to])
-            t->low[s] = t->index[to];
-    }
-}
-
-static bool components(const struct pyemu_explorer *x, struct graph *g, uint32_t *count)
-{
-    const uint64_t n = x->n_states;
-    uint32_t *all = calloc(5 * n + 1, sizeof *all);
-    struct tarjan t = {0};
-
-    if (all == NULL)
-        return false;
-    t.index = all;
-    t.low = all + n;
-    t.next = all + 2 * n;
-    t.stack = all + 3 * n;
-    t.path = all + 4 * n;
-    for (uint32_t s = 0; s < n; s++)
-        if (g->kept[s] != 0 && t.index[s] == 0)
-            walk(&t, g, s);
-    *count = t.components;
-    free(all);
-    return true;
-}
-
 static void forget_components(const struct pyemu_explorer *x, struct graph *g)
 {
     memset(g->component, 0, x->n_states * sizeof *g->component);
@@ -303,7 +209,8 @@ static struct summary *summarise(const struct pyemu_explorer *x, const struct gr
 
 /* The first edge that starts a bad cycle, or PYEMU_NONE. */
 static uint32_t bad_edge(const struct pyemu_explorer *x, const struct graph *g,
-                         const struct rule *r, const struct summary *sum, uint32_t *from)
+                         const struct rule *r, const struct summary *sum,
+                         uint32_t *from)
 {
     for (uint32_t s = 0; s < x->n_states; s++) {
         if (g->kept[s] == 0)
@@ -440,7 +347,7 @@ static struct summary *fair_components(const struct pyemu_explorer *x, struct gr
         uint32_t count = 0;
 
         forget_components(x, g);
-        if (!components(x, g, &count))
+        if (!graph_components(g, x->n_states, &count))
             return NULL;
         struct summary *sum = summarise(x, g, count);
 

@@ -181,7 +181,8 @@ uint32_t ex_sees(const struct pyemu_explorer *x, uint32_t pcpu);
 
 /* guest.c */
 uint32_t ex_guest_moves(struct pyemu_explorer *x, uint32_t pcpu, ex_move *out);
-void ex_guest(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v, uint32_t choice);
+void ex_guest(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v,
+              uint32_t choice);
 bool ex_vector(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v);
 void ex_guest_ops(struct pyemu_explorer *x);
 

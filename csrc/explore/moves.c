@@ -123,9 +123,11 @@ static uint32_t vcpu_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *
                       p->irq_stage == ISR_NONE && !irq_may_be_taken(p);
     uint32_t n = 0;
 
-    if (on(x, PYEMU_A_SIGNAL) && (sees & EX_SEES_SIGNAL) != 0 && v->resident != 0 && (v->flags & FLAG(SIGNAL)) == 0)
+    if (on(x, PYEMU_A_SIGNAL) && (sees & EX_SEES_SIGNAL) != 0 && v->resident != 0 &&
+        (v->flags & FLAG(SIGNAL)) == 0)
         out[n++] = ex_move_of(PYEMU_A_SIGNAL, 0, i, 0);
-    if (on(x, PYEMU_A_KICK) && (sees & EX_SEES_REQUEST) != 0 && v->resident != 0 && (v->flags & FLAG(REQ)) == 0)
+    if (on(x, PYEMU_A_KICK) && (sees & EX_SEES_REQUEST) != 0 && v->resident != 0 &&
+        (v->flags & FLAG(REQ)) == 0)
         out[n++] = ex_move_of(PYEMU_A_KICK, 0, i, 0);
     if (on(x, PYEMU_A_INJECT) && (sees & EX_SEES_VGIC) != 0 &&
         (v->flags & FLAG(USER_IRQCHIP)) == 0 &&
@@ -158,22 +160,52 @@ uint32_t ex_moves(struct pyemu_explorer *x, ex_move *out)
     return n;
 }
 
+/* Does the step at pc run now? Then its checks come first. */
+static void before_step(struct pyemu_explorer *x, const struct pcpu *p,
+                        const struct vcpu *v, uint32_t pc)
+{
+    const struct policy_table *t = &x->m->policy;
+
+    if (guard_holds(&t->guards[t->steps[pc].guard], flags_of(p, v)))
+        ex_check_step(x, p, v, t->steps[pc].prim);
+}
+
+static void isr_step(struct pyemu_explorer *x, struct pcpu *p)
+{
+    const uint32_t acked = p->acked;
+
+    if (p->irq_pc < x->m->policy.n_steps)
+        before_step(x, p, p->running == PYEMU_NONE ? NULL : &x->m->vcpus[p->running],
+                    p->irq_pc);
+    irq_step(x->m, p);
+    if (acked != p->acked && p->acked == INTID_VTIMER)
+        x->events |= EX_EV_ISR;
+}
+
+static void thread_step(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v)
+{
+    const bool blocking = v->stage == STAGE_HOOK && v->hook == PYEMU_H_BLOCK;
+
+    if (v->stage == STAGE_HOOK && v->pc < x->m->policy.hook_start[v->hook + 1])
+        before_step(x, p, v, v->pc);
+    run_step(x->m, p, v);
+    if (v->stage == STAGE_HOOK && v->hook == PYEMU_H_BLOCK && !blocking)
+        x->events |= EX_EV_BLOCK;
+    if (x->m->threads[vcpu_idx(x->m, v)].state == T_SLEEPING)
+        x->events |= EX_EV_SLEEP;
+    if (v->stage == STAGE_GUEST) {
+        x->events |= EX_EV_ENTRY;
+        ex_check_entry(x, p, v);
+    }
+}
+
 static void step(struct pyemu_explorer *x, struct pcpu *p)
 {
     struct pyemu_machine *m = x->m;
     struct vcpu *v = p->cur == PYEMU_NONE ? NULL : &m->vcpus[p->cur];
-    struct vcpu *running = p->running == PYEMU_NONE ? NULL : &m->vcpus[p->running];
 
     if (p->irq_stage != ISR_NONE) {
-        if (p->irq_pc < m->policy.n_steps &&
-            guard_holds(&m->policy.guards[m->policy.steps[p->irq_pc].guard],
-                        flags_of(p, running)))
-            ex_check_step(x, p, running, m->policy.steps[p->irq_pc].prim);
-        const uint32_t acked = p->acked;
-
-        irq_step(m, p);
-        if (acked != p->acked && p->acked == INTID_VTIMER)
-            x->events |= EX_EV_ISR;
+        isr_step(x, p);
     } else if (v != NULL && v->stage == STAGE_GUEST) {
         if ((p->flags & FLAG(PIRQ)) != 0)
             trap_irq(m, p, v);
@@ -181,23 +213,10 @@ static void step(struct pyemu_explorer *x, struct pcpu *p)
             x->events |= EX_EV_ACK | EX_EV_GUEST;
     } else if (irq_may_be_taken(p)) {
         irq_begin(m, p);
-        if (running != NULL) /* locals of the handler: nothing is in them yet */
-            running->flags &= ~(FLAG(FIRE) | FLAG(CHANGED) | FLAG(ACT));
+        if (p->running != PYEMU_NONE) /* the handler's locals: nothing in them yet */
+            m->vcpus[p->running].flags &= ~(FLAG(FIRE) | FLAG(CHANGED) | FLAG(ACT));
     } else if (v != NULL) {
-        if (v->stage == STAGE_HOOK && v->pc < m->policy.hook_start[v->hook + 1] &&
-            guard_holds(&m->policy.guards[m->policy.steps[v->pc].guard], flags_of(p, v)))
-            ex_check_step(x, p, v, m->policy.steps[v->pc].prim);
-        const bool hook = v->stage == STAGE_HOOK && v->hook == PYEMU_H_BLOCK;
-
-        run_step(m, p, v);
-        if (v->stage == STAGE_HOOK && v->hook == PYEMU_H_BLOCK && !hook)
-            x->events |= EX_EV_BLOCK;
-        if (m->threads[vcpu_idx(m, v)].state == T_SLEEPING)
-            x->events |= EX_EV_SLEEP;
-        if (v->stage == STAGE_GUEST) {
-            x->events |= EX_EV_ENTRY;
-            ex_check_entry(x, p, v);
-        }
+        thread_step(x, p, v);
     }
 }
 

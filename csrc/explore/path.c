@@ -13,7 +13,8 @@ static void say_step(const struct pyemu_explorer *x, ex_move mv,
     const struct pyemu_machine *m = x->m;
     const struct pcpu *p = &m->pcpus[r->pcpu];
     const struct vcpu *v = p->cur == PYEMU_NONE ? NULL : &m->vcpus[p->cur];
-    const struct vcpu *running = p->running == PYEMU_NONE ? NULL : &m->vcpus[p->running];
+    const struct vcpu *running =
+        p->running == PYEMU_NONE ? NULL : &m->vcpus[p->running];
     uint32_t pc = PYEMU_NONE;
     uint32_t end = 0;
 

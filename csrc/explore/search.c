@@ -259,7 +259,8 @@ int ex_search(struct pyemu_explorer *x, struct pyemu_explore_result *out)
     if (x->n_states == 0) {
         x->end = PYEMU_XE_MEMORY;
         ex_encode(x, w);
-        if (!reserve(x) || visit(x, w, hash_of(w, x->n_words), PYEMU_NONE, 0) == PYEMU_NONE) {
+        if (!reserve(x) ||
+            visit(x, w, hash_of(w, x->n_words), PYEMU_NONE, 0) == PYEMU_NONE) {
             ex_report(x, out);
             return PYEMU_OK;
         }

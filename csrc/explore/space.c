@@ -317,7 +317,8 @@ ALWAYS_INLINE void pass_vcpu(struct codec *c, bool reading, struct pyemu_explore
 /* A set of host INTIDs as bits: 1, 2, 25, 26, 27, 30. */
 ALWAYS_INLINE void pass_set(struct codec *c, bool reading, uint32_t *set)
 {
-    uint64_t code = ((*set >> INTID_SGI_KICK) & 1U) | (((*set >> EX_DEVICE_SGI) & 1U) << 1) |
+    uint64_t code = ((*set >> INTID_SGI_KICK) & 1U) |
+                    (((*set >> EX_DEVICE_SGI) & 1U) << 1) |
                     (((*set >> INTID_MAINT) & 7U) << 2) |
                     (((*set >> INTID_PTIMER) & 1U) << 5);
 
@@ -399,96 +400,19 @@ ALWAYS_INLINE void pass_pcpu(struct codec *c, bool reading, struct pyemu_explore
     p->offset_ticks = off != 0 ? EX_CNTVOFF : 0;
 }
 
-/* A wake-up counts from the last check to the moment the thread is off. */
-static bool about_to_sleep(const struct vcpu *v)
-{
-    if (v->stage == STAGE_SLEEP)
-        return true;
-    if (v->stage != STAGE_HOOK)
-        return false;
-    return v->cont == CONT_CHECK_BLOCK ||
-           (v->cont == CONT_PUT_SCHED && v->saved_stage == STAGE_SLEEP) ||
-           ((v->cont == CONT_PUT_SCHED || v->cont == CONT_LOAD_SCHED) &&
-            v->saved_cont == CONT_CHECK_BLOCK);
-}
-
-/* Values that no step reads any more get one form. */
-static void tidy_vcpu(struct pyemu_explorer *x, uint32_t i)
-{
-    struct vcpu *v = &x->m->vcpus[i];
-    const uint32_t state = x->m->threads[i].state;
-    const uint64_t scratch = FLAG(FIRE) | FLAG(CHANGED) | FLAG(ACT);
-    const bool in_hook = v->stage == STAGE_HOOK;
-    const bool at_start = in_hook && v->pc == x->m->policy.hook_start[v->hook];
-
-    if (!in_hook) {
-        v->pc = 0;
-        v->hook = 0;
-        v->cont = CONT_NONE;
-    }
-    if ((!in_hook || at_start) && x->m->pcpus[x->m->threads[i].pcpu].irq_stage == 0)
-        v->flags &= ~scratch;
-    if (!in_hook || v->hook != PYEMU_H_CHECK)
-        v->flags &= ~FLAG(WAKE);
-    if (!in_hook || (v->hook != PYEMU_H_PUT && v->hook != PYEMU_H_LOAD))
-        v->flags &= ~FLAG(PREEMPTED);
-    if (!in_hook || v->hook != PYEMU_H_EXIT) {
-        v->after = AFTER_ENTER;
-        v->trap_op = EX_NO_TRAP;
-    } else if (v->reason <= PYEMU_X_IRQ_MAINT) {
-        v->trap_op = EX_NO_TRAP;
-    }
-    if (state == T_RUNNING && v->cont != CONT_PUT_SCHED && v->cont != CONT_LOAD_SCHED) {
-        v->saved_pc = 0;
-        v->saved_cont = 0;
-        v->saved_stage = 0;
-        v->saved_hook = 0;
-        v->saved_scratch = 0;
-    } else if (v->saved_stage != STAGE_HOOK) {
-        v->saved_hook = 0;
-        v->saved_scratch = 0;
-        v->saved_pc = 0;
-        v->saved_cont = 0;
-    }
-    v->flags &= ~(UINT64_C(15) << FI_REASON);
-    if (!about_to_sleep(v))
-        x->m->threads[i].woken = 0;
-}
-
-static void tidy_pcpu(struct pcpu *p)
-{
-    if (p->irq_stage == 0) {
-        p->flags &= ~(FLAG(SPURIOUS) | FLAG(ACK_FORWARDED));
-        p->acked = INTID_SPURIOUS;
-        p->irq_pc = 0;
-        p->irq_scratch = 0;
-    }
-    if (!has_bit64(p->flags, FI_IRQ_OFF))
-        p->irq_saved = 0;
-}
-
-void ex_tidy(struct pyemu_explorer *x)
-{
-    for (uint32_t i = 0; i < x->m->s->cfg.n_vcpus; i++)
-        tidy_vcpu(x, i);
-    for (uint32_t i = 0; i < x->m->s->cfg.n_pcpus; i++)
-        tidy_pcpu(&x->m->pcpus[i]);
-}
-
 void ex_encode(struct pyemu_explorer *x, uint64_t *w)
 {
     const struct pyemu_config *cfg = &x->m->s->cfg;
     struct codec c = {.w = w, .deadlines = ex_deadlines(x),
                       .now_cyc = x->m->pcpus[0].now_cyc};
 
+    ex_tidy(x);
     for (uint32_t i = 0; i < x->n_words; i++)
         w[i] = 0;
     for (uint32_t i = 0; i < cfg->n_vcpus; i++) {
-        tidy_vcpu(x, i);
         pass_vcpu(&c, false, x, i);
     }
     for (uint32_t i = 0; i < cfg->n_pcpus; i++) {
-        tidy_pcpu(&x->m->pcpus[i]);
         pass_pcpu(&c, false, x, i);
     }
     ASSERT(x->m, c.bit <= 64 * x->n_words);
@@ -551,32 +475,8 @@ uint32_t ex_words(const struct pyemu_explorer *x)
     const uint32_t n_lrs = cfg->n_lrs < EX_MAX_LRS ? cfg->n_lrs : EX_MAX_LRS;
     const uint32_t lr_bits = 5 * n_lrs;
 
-    return (cfg->n_vcpus * (VCPU_BITS + lr_bits) + cfg->n_pcpus * (PCPU_BITS + lr_bits) +
-            63) / 64;
-}
+    const uint32_t bits =
+        cfg->n_vcpus * (VCPU_BITS + lr_bits) + cfg->n_pcpus * (PCPU_BITS + lr_bits);
 
-void ex_keep(struct pyemu_explorer *x)
-{
-    const struct pyemu_machine *m = x->m;
-    const struct pyemu_config *cfg = &m->s->cfg;
-
-    memcpy(x->saved.pcpus, m->pcpus, sizeof *m->pcpus * cfg->n_pcpus);
-    memcpy(x->saved.vcpus, m->vcpus, sizeof *m->vcpus * cfg->n_vcpus);
-    memcpy(x->saved.threads, m->threads, sizeof *m->threads * cfg->n_vcpus);
-    memcpy(x->saved.timer_nodes, m->timer_nodes,
-           sizeof *m->timer_nodes * 2 * cfg->n_vcpus);
-    memcpy(x->saved.ghost, x->ghost, sizeof x->ghost);
-}
-
-void ex_restore(struct pyemu_explorer *x)
-{
-    struct pyemu_machine *m = x->m;
-    const struct pyemu_config *cfg = &m->s->cfg;
-
-    memcpy(m->pcpus, x->saved.pcpus, sizeof *m->pcpus * cfg->n_pcpus);
-    memcpy(m->vcpus, x->saved.vcpus, sizeof *m->vcpus * cfg->n_vcpus);
-    memcpy(m->threads, x->saved.threads, sizeof *m->threads * cfg->n_vcpus);
-    memcpy(m->timer_nodes, x->saved.timer_nodes,
-           sizeof *m->timer_nodes * 2 * cfg->n_vcpus);
-    memcpy(x->ghost, x->saved.ghost, sizeof x->ghost);
+    return (bits + 63) / 64;
 }
