@@ -23,7 +23,7 @@ struct rule {
     uint32_t invariant;
     uint32_t detail;
     uint32_t vcpu;
-    uint32_t timer;
+    uint32_t timer;      /* N_TIMERS: the other interrupt */
     uint32_t banned;     /* events no edge may have */
     uint32_t needed;     /* event a cycle must have; 0: any cycle */
     uint32_t also;       /* and another one */
@@ -34,11 +34,12 @@ struct rule {
 static bool deliverable(const struct pyemu_explorer *x, const struct rule *r)
 {
     const struct vcpu *v = &x->m->vcpus[r->vcpu];
-    const uint32_t intid = timer_intid(r->timer);
+    const bool other = r->timer == N_TIMERS;
+    const uint32_t intid = other ? (uint32_t)EX_OTHER_SGI : timer_intid(r->timer);
+    const bool up = other ? v->irq[intid].latch != 0 : ex_fires(x, r->vcpu, r->timer);
 
-    return ex_fires(x, r->vcpu, r->timer) && v->irq[intid].enabled != 0 &&
-           v->iar == INTID_SPURIOUS && v->pmr != 0 && v->pstate_i == 0 &&
-           (v->flags & FLAG(USER_IRQCHIP)) == 0;
+    return up && v->irq[intid].enabled != 0 && v->iar == INTID_SPURIOUS &&
+           v->pmr != 0 && v->pstate_i == 0 && (v->flags & FLAG(USER_IRQCHIP)) == 0;
 }
 
 static bool nothing_deliverable(const struct pyemu_explorer *x, const struct rule *r)
@@ -409,7 +410,7 @@ int ex_cycles(struct pyemu_explorer *x, uint32_t invariant,
               struct pyemu_explore_result *out)
 {
     struct rule r = rule_of(invariant);
-    const uint32_t n_timers = invariant == 2 ? 2 : 1;
+    const uint32_t n_timers = invariant == 2 ? N_TIMERS + 1U : 1U;
     const uint64_t steps = x->transitions;
 
     r.invariant = invariant;

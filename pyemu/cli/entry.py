@@ -15,12 +15,12 @@ from typing import Final
 
 from ..errors import PyemuError, TraceError
 from ..version import VERSION
-from . import compare, explore, loads, policies, profile, profiles, run
+from . import bugs, compare, explore, loads, policies, profile, profiles, run
 
 __all__ = ["main", "parser"]
 
 OK, CHECK_FAILED, USAGE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 3, 130
-VERBS: Final = (run, compare, profile, explore, loads, policies, profiles)
+VERBS: Final = (run, compare, profile, explore, bugs, loads, policies, profiles)
 
 
 def parser() -> argparse.ArgumentParser:
