@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .guards import changed, enabled, fire, running, vact_v
+from .guards import enabled, fire, running, vact_v
 from .guards import level_p as p_high
 from .guards import level_v as v_high
 from .kernels import LAZY_HOOKS, LAZY_SECTIONS, lazy, lazy_abort, lazy_enter, lazy_exit
@@ -71,15 +71,11 @@ FIXED_HOOKS: Final = {
         *LAZY_HOOKS["vtimer_isr"],
         active_clear_v.when(running & ~v_high & ~vact_v & IN_KERNEL),
     ),
-    # should_fire of a loaded timer asks the hardware, as 4.16 does (I3, I7, B13).
-    "pt_trap": under(
-        enabled,
-        FIRES_V_LOADED,
-        level_v.when(changed),
-        inject_v.when(changed),
-        UPDATE_P,
-        EMULATE,
-    ),
+    # A trapped CNTP access is no business of the virtual timer: its memory copy is
+    # stale while loaded (I3, I7, B13). The soft timer first, then the level (B07).
+    "pt_trap": under(enabled, EMULATE, UPDATE_P),
+    # What expired while out is injected at load (I2, B08).
+    "load": (*LAZY_HOOKS["load"], under(enabled, UPDATE_P)),
     # 4.16: the mapped interrupt's virtual state is reset with the vCPU (I2, B11).
     "reset": (*LAZY_HOOKS["reset"], vgic_reset_v.when(enabled & IN_KERNEL)),
 }
@@ -87,7 +83,7 @@ FIXED_HOOKS: Final = {
 lazy_fixed: Final = Policy(
     "lazy-fixed",
     "lazy, repaired: the smallest edits the explorer asks for",
-    "none: 4.15.0 with B11 B12 B13 B43 B44 B49 closed",
+    "none: 4.15.0 with B07 B08 B11 B12 B13 B43 B44 B49 closed",
     LAZY_SECTIONS,
     FIXED_HOOKS,
     # B12: no ioctl but KVM_RUN loads the vCPU, as from 4.16 on.
