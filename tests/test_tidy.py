@@ -31,7 +31,16 @@ C_LAYERS = [
 # Python: a module may import what stands strictly below its group, or in it.
 PY_LAYERS = [
     {"cli", "__main__"},
-    {"replaying", "run", "comparison", "explain", "explore", "report", "progress"},
+    {
+        "replaying",
+        "run",
+        "comparison",
+        "explain",
+        "explore",
+        "report",
+        "progress",
+        "costing",
+    },
     {
         "exploring",
         "machine",

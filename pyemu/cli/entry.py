@@ -15,7 +15,18 @@ from typing import Final
 
 from ..errors import PyemuError, TraceError
 from ..version import VERSION
-from . import bugs, compare, explore, guest, loads, policies, profile, profiles, run
+from . import (
+    bugs,
+    compare,
+    explore,
+    guest,
+    loads,
+    microbench,
+    policies,
+    profile,
+    profiles,
+    run,
+)
 
 __all__ = ["main", "parser"]
 
@@ -27,6 +38,7 @@ VERBS: Final = (
     explore,
     bugs,
     guest,
+    microbench,
     loads,
     policies,
     profiles,
