@@ -27,6 +27,7 @@ enum pyemu_action {
     PYEMU_A_SET_REG,     /* SET_ONE_REG of the virtual timer: disarmed, CVAL past */
     PYEMU_A_OFFLINE,     /* pCPU hotplug */
     PYEMU_A_ONLINE,
+    PYEMU_A_UACCESS,     /* user space writes the enable bit of 27 (migration) */
     PYEMU_A_COUNT
 };
 
@@ -58,6 +59,8 @@ enum pyemu_guest_choice {
     PYEMU_GC_CPEND,
     PYEMU_GC_SACTIVE,
     PYEMU_GC_CACTIVE,
+    PYEMU_GC_PTVAL_PAST,    /* CNTP_TVAL := -1 */
+    PYEMU_GC_OTHER_ACTIVE,  /* ISACTIVER of the other interrupt */
     PYEMU_GC_COUNT
 };
 

@@ -27,6 +27,8 @@ enum {
     EX_DEVICE_SGI = 2,   /* host INTID of the unrelated interrupt */
     EX_CNTVOFF = 64,
     EX_CHAIN = 512,      /* forced steps without a stored state */
+    EX_HOST_GROUP = HOST_IRQ_PRIORITY >> 3, /* priority groups that may run */
+    EX_OTHER_GROUP = 0x80 >> 3,
     EX_NO_TRAP = 31      /* trap_op of an exit by interrupt */
 };
 
@@ -38,7 +40,9 @@ struct ghost {
     struct timer_regs t[N_TIMERS];
     uint8_t high[N_TIMERS];  /* line was up since the last deactivation (I1) */
     uint8_t entry_cnthctl;   /* at the last entry (I9) */
-    uint8_t pad[5];
+    uint8_t owed;            /* the other interrupt was raised, not acknowledged */
+    uint8_t ended;           /* timer + 1 whose EOI KVM has not folded yet (I13) */
+    uint8_t pad[3];
 };
 
 /* What a step or a place can notice of the world outside (sight.c). */
@@ -94,7 +98,11 @@ enum ex_detail {
     EXD_NO_SLEEP,        /* I12: blocks for ever, nothing deliverable */
     EXD_LR_TWICE,        /* I13 */
     EXD_LR_BOTH,         /* I13: HW list register active and pending */
-    EXD_LOCK             /* I14: vgic lock taken with interrupts on */
+    EXD_LOCK,            /* I14: vgic lock taken with interrupts on */
+    EXD_DROPPED,         /* I2: raised, and neither latched nor in a list register */
+    EXD_EOI_HIDDEN,      /* I2: EOI of a level interrupt that KVM never hears of */
+    EXD_STILL_ACTIVE,    /* I13: active although the guest has ended it */
+    EXD_TVAL             /* I9: CNTP_TVAL := -1 is not in the past */
 };
 
 struct violation {
@@ -176,6 +184,13 @@ uint32_t ex_moves(struct pyemu_explorer *x, ex_move *out);
 void ex_apply(struct pyemu_explorer *x, ex_move mv);
 bool ex_forced(struct pyemu_explorer *x, ex_move *mv); /* one move only: a step */
 
+/* other.c: the interrupt that is no timer's */
+bool ex_other_ready(const struct pyemu_explorer *x, uint32_t vcpu, uint32_t source);
+void ex_other_raise(struct pyemu_explorer *x, uint32_t vcpu, uint32_t source);
+void ex_other_heard(struct pyemu_explorer *x, struct vcpu *v);
+void ex_other_ended(struct pyemu_explorer *x, const struct pcpu *p);
+void ex_check_other(struct pyemu_explorer *x, uint32_t vcpu);
+
 /* sight.c */
 uint8_t ex_step_sees(const struct pyemu_machine *m, uint32_t pc);
 uint32_t ex_sees(const struct pyemu_explorer *x, uint32_t pcpu);
@@ -194,6 +209,8 @@ void ex_check_entry(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v);
 void ex_check_state(struct pyemu_explorer *x);
 void ex_check_step(struct pyemu_explorer *x, const struct pcpu *p, const struct vcpu *v,
                    uint32_t prim);
+void ex_check_after(struct pyemu_explorer *x, const struct pcpu *p,
+                    const struct vcpu *v, uint32_t prim);
 void ex_note_levels(struct pyemu_explorer *x);
 
 /* search.c */

@@ -24,6 +24,9 @@ void ex_guest_ops(struct pyemu_explorer *x)
         [PYEMU_GC_CPEND] = {.op = PYEMU_OP_CPENDR, .a = INTID_VTIMER},
         [PYEMU_GC_SACTIVE] = {.op = PYEMU_OP_SACTIVER, .a = INTID_VTIMER},
         [PYEMU_GC_CACTIVE] = {.op = PYEMU_OP_CACTIVER, .a = INTID_VTIMER},
+        [PYEMU_GC_PTVAL_PAST] = {.op = PYEMU_OP_TIMER_TVAL, .a = TIMER_P,
+                                 .c = UINT32_MAX},
+        [PYEMU_GC_OTHER_ACTIVE] = {.op = PYEMU_OP_SACTIVER, .a = EX_OTHER_SGI},
     };
 
     for (uint32_t i = 0; i < PYEMU_GC_COUNT; i++)
@@ -58,6 +61,8 @@ static bool useful(const struct pyemu_explorer *x, const struct pcpu *p,
     case PYEMU_GC_PMR_SHUT: return v->pmr != 0;
     case PYEMU_GC_PCTL_OFF: return tp->ctl != 0;
     case PYEMU_GC_PCTL_ON: return tp->ctl != CTL_ENABLE;
+    case PYEMU_GC_PTVAL_PAST: return !direct;
+    case PYEMU_GC_OTHER_ACTIVE: return v->irq[EX_OTHER_SGI].active == 0;
     case PYEMU_GC_PCVAL_PAST: return tp->expiry_cyc > p->now_cyc;
     default: return true;
     }
@@ -120,8 +125,12 @@ static void write_timer(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v
 
 static void acked(struct pyemu_explorer *x, const struct vcpu *v)
 {
-    const struct ghost *g = &x->ghost[vcpu_idx(x->m, v)];
+    struct ghost *g = &x->ghost[vcpu_idx(x->m, v)];
 
+    if (v->iar == EX_OTHER_SGI)
+        g->owed = 0;
+    if (g->ended != 0 && v->iar == timer_intid(g->ended - 1U))
+        g->ended = 0;
     if ((v->iar == INTID_VTIMER && g->high[TIMER_V] == 0) ||
         (v->iar == INTID_PTIMER && g->high[TIMER_P] == 0))
         ex_break(x, 1, EXD_SPURIOUS);
@@ -145,10 +154,15 @@ static void eoi(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v)
     const bool timer = v->iar == INTID_PTIMER || v->iar == INTID_VTIMER;
 
     ops_eoi(x->m, p, v, false);
+    if (v->iar == EX_OTHER_SGI)
+        ex_other_ended(x, p);
     v->iar = INTID_SPURIOUS;
-    v->hcr_eoicount = 0;
-    if (timer)
+    if (!machine_switch(x->m, PYEMU_S_EOICOUNT))
+        v->hcr_eoicount = 0; /* nobody reads it */
+    if (timer) {
         x->ghost[me].high[t] = ex_fires(x, me, t);
+        x->ghost[me].ended = (uint8_t)(t + 1U);
+    }
 }
 
 static void trapped(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v,
