@@ -30,6 +30,7 @@ C_LAYERS = [
 # Python: a module may import what stands strictly below its group, or in it.
 PY_LAYERS = [
     {"cli", "__main__"},
+    {"validation"},
     {"replaying", "run", "comparison", "explain", "report", "progress"},
     {
         "machine",

@@ -14,12 +14,15 @@ from typing import Final
 
 from ..errors import PyemuError, TraceError
 from ..version import VERSION
-from . import compare, guest, loads, policies, profile, profiles, run
+from . import compare, guest, loads, policies, profile, profiles, run, validate
 
 __all__ = ["main", "parser"]
 
 OK, CHECK_FAILED, USAGE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 3, 130
-VERBS: Final = (run, compare, profile, guest, loads, policies, profiles)
+VERBS: Final = (
+    *(run, compare, validate, profile, guest),
+    *(loads, policies, profiles),
+)
 
 
 def parser() -> argparse.ArgumentParser:
