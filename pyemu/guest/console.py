@@ -27,7 +27,7 @@ class Console(bytearray):
     ...     console.put(byte)
     >>> console.flush()
     >>> lines
-    [b'one\\n', b'two']
+    [b'one\n', b'two']
     """
 
     def __init__(self) -> None:
