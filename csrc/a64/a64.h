@@ -118,6 +118,7 @@ struct a64_mem_config {
     bool all_present;      /* every page present from the start: no A64_STOP_STAGE2 */
     bool has_crc32;        /* ID_AA64ISAR0_EL1.CRC32 and the instructions */
     bool has_pan;          /* ID_AA64MMFR1_EL1.PAN and PSTATE.PAN */
+    bool no_jit;           /* interpret only; the same run, slower */
     uint8_t cost[A64_N_COST_CLASSES]; /* cycles; 0 = 1 */
     struct a64_region region[A64_MAX_REGIONS];
 };
