@@ -21,6 +21,7 @@ from .errors import (
     TraceError,
 )
 from .explain import explain
+from .explore import Exploration, explore
 from .guest import loads
 from .guest.loads import Load
 from .guest.ops import PTIMER, VTIMER, Program
@@ -46,6 +47,7 @@ __all__ = [
     "Comparison",
     "ConfigError",
     "CostModel",
+    "Exploration",
     "GuestError",
     "Histogram",
     "Host",
@@ -73,6 +75,7 @@ __all__ = [
     "compare",
     "costs",
     "explain",
+    "explore",
     "freeze",
     "loads",
     "migrate",

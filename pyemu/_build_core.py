@@ -1,8 +1,9 @@
-"""Builds the C core: one header is compiled by C and fed to cffi.
+"""Builds the C core: one boundary is compiled by C and fed to cffi.
 
-`csrc/pyemu_api.h` is the single source of every type and prototype. Lines that
-start with ``#`` are dropped, the rest is what cffi parses. Run by setuptools through
-``cffi_modules``; it lives in the package because sdists drop it elsewhere.
+`csrc/pyemu_api.h` and its chapter on exploration, `csrc/pyemu_explore_api.h`, are the
+single source of every type and prototype. Lines that start with ``#`` are dropped, the
+rest is what cffi parses. Run by setuptools through ``cffi_modules``; it lives in the
+package because sdists drop it elsewhere.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from cffi import FFI
 
 ROOT = Path(__file__).resolve().parent.parent
 CSRC = ROOT / "csrc"
-HEADER = CSRC / "pyemu_api.h"
+HEADERS = (CSRC / "pyemu_api.h", CSRC / "pyemu_explore_api.h")
 
 
 def declarations() -> str:
-    """Return the header as cffi wants it: without preprocessor lines."""
-    lines = HEADER.read_text(encoding="utf-8").splitlines(keepends=True)
+    """Return the headers as cffi wants them: without preprocessor lines."""
+    text = "".join(path.read_text(encoding="utf-8") for path in HEADERS)
+    lines = text.splitlines(keepends=True)
     return "".join(line for line in lines if not line.startswith("#"))
 
 
@@ -31,7 +33,7 @@ ffibuilder = FFI()
 ffibuilder.cdef(declarations())
 ffibuilder.set_source(
     "pyemu._core",
-    '#include "pyemu_api.h"\n',
+    '#include "pyemu_explore_api.h"\n',
     sources=relative("*.c"),
     include_dirs=["csrc"],
     depends=relative("*.h"),

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from .units import format_cyc
 
-__all__ = ["meter"]
+__all__ = ["meter", "stages"]
 
 FIRST_S, EVERY_S = 2.0, 0.5
 
@@ -42,6 +42,19 @@ def meter(
             f"{stop.exits} exits, {now - begun:.0f} s "
         )
         stream.write(text)
+        stream.flush()
+
+    return show
+
+
+def stages(label: str, out: TextIO | None = None) -> Callable[[str], None] | None:
+    """Return a callable that shows what is being done now, None where nobody looks."""
+    stream = sys.stderr if out is None else out
+    if not stream.isatty() or os.environ.get("TERM") == "dumb":
+        return None
+
+    def show(what: str) -> None:
+        stream.write(f"\r\x1b[K{label}: {what}\r")
         stream.flush()
 
     return show

@@ -15,6 +15,7 @@ TESTS = sorted([*(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*
 
 # C: a directory may include what stands at or below it.
 C_LAYERS = [
+    "explore",
     "cpu",
     "guest",
     "run",
@@ -30,8 +31,18 @@ C_LAYERS = [
 # Python: a module may import what stands strictly below its group, or in it.
 PY_LAYERS = [
     {"cli", "__main__"},
-    {"replaying", "run", "comparison", "explain", "report", "progress"},
     {
+        "replaying",
+        "run",
+        "comparison",
+        "explain",
+        "explore",
+        "report",
+        "progress",
+        "costing",
+    },
+    {
+        "exploring",
         "machine",
         "migration",
         "scheduling",
@@ -48,7 +59,7 @@ PY_LAYERS = [
         "gic",
     },
     {"policy", "result", "summary"},
-    {"_ffi", "_ffi_code"},
+    {"_ffi", "_ffi_code", "_ffi_explore"},
     {"config", "costs"},
     {"units", "errors", "version", "_build_core", "_core"},
 ]
@@ -149,7 +160,12 @@ def test_c_layers_only_look_down(path):
 def test_only_ffi_touches_the_core():
     """`lib` and `ffi` of the built core are used in _ffi*.py only."""
     for path in PY:
-        if path.name in ("_ffi.py", "_ffi_code.py", "_build_core.py"):
+        if path.name in (
+            "_ffi.py",
+            "_ffi_code.py",
+            "_ffi_explore.py",
+            "_build_core.py",
+        ):
             continue
         assert not re.search(
             r"\blib\.pyemu_|from \._core|import _core", path.read_text(encoding="utf-8")

@@ -31,6 +31,8 @@ static void msg_apply(struct pyemu_machine *m, struct pcpu *p,
             sched_wake(m, p, msg->vcpu);
         else if (th->state == T_RUNNABLE && m->rq_nodes[msg->vcpu].queued == 0)
             sched_enqueue(m, p, msg->vcpu, false);
+        else
+            sched_wake(m, p, msg->vcpu);
         break;
     case MSG_POWER:
         psci_power_on(m, p, &m->vcpus[msg->vcpu], msg->arg);

@@ -36,6 +36,10 @@ void vgic_sync(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
 /* Is anything deliverable? (kvm_vgic_vcpu_pending_irq) */
 bool vgic_pending(const struct pyemu_machine *m, const struct vcpu *v);
 
+/* The same when the guest enables it: an active irq keeps its physical state. */
+void vgic_sample_enabled(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                         uint32_t intid);
+
 /* Reads the hardware line of a mapped level irq into line_level (4.16+). */
 void vgic_sample(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                  uint32_t intid);

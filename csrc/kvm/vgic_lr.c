@@ -188,6 +188,24 @@ void vgic_sample(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     vgic_mirror(v, intid);
 }
 
+/* The guest has silenced the device meanwhile: let it interrupt again (5.3, B29). */
+void vgic_sample_enabled(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                         uint32_t intid)
+{
+    const uint32_t t = intid == INTID_PTIMER ? TIMER_P : TIMER_V;
+    struct vgic_irq *q = &v->irq[intid];
+    const bool was_high = q->line != 0;
+
+    m->s->dyn_count[t == TIMER_V ? PYEMU_P_EVAL_V_HW : PYEMU_P_EVAL_P_HW]++;
+    p->now_cyc += m->cost[PYEMU_P_EVAL_V_HW];
+    q->line = timer_line(p, t);
+    if (q->active == 0 && was_high && q->line == 0) {
+        charge(m, p, t == TIMER_V ? PYEMU_P_ACTIVE_CLEAR_V : PYEMU_P_ACTIVE_CLEAR_P);
+        gic_set_active(p, intid, false);
+    }
+    vgic_mirror(v, intid);
+}
+
 static void fold_one(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                      const struct list_register *lr)
 {

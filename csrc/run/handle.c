@@ -49,7 +49,7 @@ static void handle_gic_write(struct pyemu_machine *m, struct pcpu *p, struct vcp
     case PYEMU_OP_GIC_ENABLE:
         q->enabled = 1;
         if (q->hw != 0 && machine_switch(m, PYEMU_S_SAMPLE_ON_ENABLE))
-            vgic_sample(m, p, v, op->a); /* B29 */
+            vgic_sample_enabled(m, p, v, op->a); /* B29 */
         break;
     case PYEMU_OP_GIC_DISABLE: q->enabled = 0; break;
     case PYEMU_OP_SPENDR: q->latch = 1; break;

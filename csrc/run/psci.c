@@ -47,7 +47,7 @@ void psci_power_on(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
         code_power_on(m, v);
     v->pstate_i = 1;
     v->in_irq = 0;
-    if (v->sleep_off != 0)
+    if (v->sleep_off != 0) /* asleep, or about to be */
         sched_wake(m, p, vcpu_idx(m, v));
 }
 

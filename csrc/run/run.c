@@ -332,7 +332,7 @@ static bool is_over(const struct pyemu_machine *m, const struct vcpu *v)
     return vcpu_is_code(v) && (v->stage == STAGE_USER || v->stage == STAGE_START);
 }
 
-static void run_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+void run_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
     if (v->off != 0 && is_over(m, v)) {
         run_end(m, p, v);

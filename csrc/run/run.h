@@ -16,6 +16,9 @@
  * something else comes first. */
 void run_thread(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
 
+/* One action of it: a step, or what stands between two hooks. */
+void run_step(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
+
 /* The guest has left and been accounted: stand at the first exit step. */
 void run_guest_exit(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
 

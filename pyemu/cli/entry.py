@@ -1,7 +1,8 @@
 """The entry point: verbs, and what each kind of failure exits with.
 
 0 is success, 1 a failed check, 2 usage or an impossible description, 3 an input file
-that cannot be used, 130 Ctrl-C. Results go to stdout, everything else to stderr.
+that cannot be used, 4 a partial verdict, 130 Ctrl-C. Results go to stdout, everything
+else to stderr.
 """
 
 from __future__ import annotations
@@ -14,12 +15,34 @@ from typing import Final
 
 from ..errors import PyemuError, TraceError
 from ..version import VERSION
-from . import compare, guest, loads, policies, profile, profiles, run
+from . import (
+    bugs,
+    compare,
+    explore,
+    guest,
+    loads,
+    microbench,
+    policies,
+    profile,
+    profiles,
+    run,
+)
 
 __all__ = ["main", "parser"]
 
 OK, CHECK_FAILED, USAGE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 3, 130
-VERBS: Final = (run, compare, profile, guest, loads, policies, profiles)
+VERBS: Final = (
+    run,
+    compare,
+    profile,
+    explore,
+    bugs,
+    guest,
+    microbench,
+    loads,
+    policies,
+    profiles,
+)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -2,8 +2,8 @@
 
 >>> from pyemu import policy
 >>> policy.names()
-('v4.4', 'eager', 'lazy-commit', 'lazy', 'lazy-hybrid', 'v4.16', 'v4.18', 'v5.2', \
-'v6.1', 'v6.12')
+('v4.4', 'eager', 'lazy-commit', 'lazy', 'lazy-fixed', 'lazy-hybrid', 'v4.16', \
+'v4.18', 'v5.2', 'v6.1', 'v6.12')
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from typing import Final
 
 from ..errors import unknown_name
 from .kernels import eager, lazy, v4_4
+from .kernels_fixed import lazy_fixed
 from .kernels_later import v4_16, v4_18, v5_2, v6_1, v6_12
 from .kernels_lazy import lazy_commit, lazy_hybrid
 from .table import Policy
@@ -15,7 +16,7 @@ __all__ = ["SHIPPED", "get", "names"]
 SHIPPED: Final[dict[str, Policy]] = {
     one.name: one
     for one in (
-        *(v4_4, eager, lazy_commit, lazy, lazy_hybrid),
+        *(v4_4, eager, lazy_commit, lazy, lazy_fixed, lazy_hybrid),
         *(v4_16, v4_18, v5_2, v6_1, v6_12),
     )
 }

@@ -84,7 +84,7 @@ def test_aliases_are_no_flags() -> None:
 
 def test_shipped_names() -> None:
     assert names() == (
-        *("v4.4", "eager", "lazy-commit", "lazy", "lazy-hybrid"),
+        *("v4.4", "eager", "lazy-commit", "lazy", "lazy-fixed", "lazy-hybrid"),
         *("v4.16", "v4.18", "v5.2", "v6.1", "v6.12"),
     )
     for name in names():

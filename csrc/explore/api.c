@@ -1,0 +1,187 @@
+/* api.c - an explorer for a machine: checks, reduced table, results. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "explore/explore.h"
+#include "host/softtimer.h"
+#include "hw/gic.h"
+#include "policy/steps.h"
+
+/* Steps that change nothing at all where time costs nothing. */
+static bool has_no_effect(const struct pyemu_machine *m, uint32_t pc)
+{
+    switch (m->policy.steps[pc].prim) {
+    case PYEMU_P_VMCR_W:
+    case PYEMU_P_VMCR_R:
+    case PYEMU_P_APR_W:
+    case PYEMU_P_APR_R:
+    case PYEMU_P_USER_LEVELS: return true;
+    default: return m->policy.family[pc] == 0;
+    }
+}
+
+/* A guard that this machine's constant flags make false for ever. */
+static bool never_holds(const struct pyemu_machine *m, const struct pyemu_guard *g)
+{
+    uint64_t constant = FLAG(VHE) | FLAG(GICV3) | FLAG(EOIMODE1) | FLAG(FORWARDED) |
+                        FLAG(DIRECT_P);
+    uint64_t value = m->pcpus[0].flags & constant;
+    bool user = false;
+    bool kernel = false;
+
+    for (uint32_t i = 0; i < m->s->cfg.n_vms; i++) {
+        user = user || m->vms[i].user_irqchip != 0;
+        kernel = kernel || m->vms[i].user_irqchip == 0;
+    }
+    if (user != kernel) {
+        constant |= FLAG(USER_IRQCHIP);
+        value |= user ? FLAG(USER_IRQCHIP) : 0;
+    }
+    if (g->inverted == 0)
+        return ((value ^ g->want) & g->mask & constant) != 0;
+    return (g->mask & ~constant) == 0 && (value & g->mask) == g->want;
+}
+
+/* The table without steps that cannot do anything on this machine. */
+static void reduce(struct pyemu_explorer *x)
+{
+    struct policy_table *t = &x->m->policy;
+    uint32_t start[PYEMU_H_COUNT + 1];
+    uint32_t n = 0;
+
+    for (uint32_t h = 0; h < PYEMU_H_COUNT; h++) {
+        start[h] = n;
+        for (uint32_t i = t->hook_start[h]; i < t->hook_start[h + 1]; i++) {
+            if (has_no_effect(x->m, i) ||
+                never_holds(x->m, &t->guards[t->steps[i].guard]))
+                continue;
+            if (h == PYEMU_H_VTIMER_ISR && (t->steps[i].prim == PYEMU_P_INJECT_V ||
+                                            t->steps[i].prim == PYEMU_P_INJECT_V_FIRE))
+                x->isr_injects = 1;
+            x->sees[n] = ex_step_sees(x->m, i);
+            t->steps[n] = t->steps[i];
+            x->orig[n++] = i - t->hook_start[h];
+        }
+    }
+    start[PYEMU_H_COUNT] = n;
+    memcpy(t->hook_start, start, sizeof start);
+    t->n_steps = n;
+    memset(t->cost, 0, sizeof t->cost);
+    steps_prepare(t);
+}
+
+static int check_machine(struct pyemu_machine *m,
+                         const struct pyemu_explore_config *cfg)
+{
+    const struct pyemu_config *c = &m->s->cfg;
+
+    REQUIRE(m, m->s->started != 0, "the machine has not been started");
+    REQUIRE(m, m->paths == NULL, "exploration needs the step interpreter (plain)");
+    REQUIRE(m, c->n_vcpus <= EX_MAX_VCPUS && c->n_pcpus <= EX_MAX_PCPUS,
+            "%u vCPUs on %u pCPUs: at most %u on %u can be explored", c->n_vcpus,
+            c->n_pcpus, (uint32_t)EX_MAX_VCPUS, (uint32_t)EX_MAX_PCPUS);
+    REQUIRE(m, c->n_tasks == 0 && c->tick_cyc == 0 && c->halt_poll_max_cyc == 0 &&
+                   c->cpu_hz == c->cntfrq_hz,
+            "exploration needs one cycle a tick, no tasks, host tick or polling");
+    for (uint32_t i = 0; i < m->policy.n_steps; i++)
+        REQUIRE(m, m->policy.steps[i].prim != PYEMU_P_CALLBACK,
+                "step %u asks Python: such a policy cannot be explored", i);
+    for (uint32_t i = 0; i < c->n_vms; i++)
+        REQUIRE(m, m->vms[i].cntvoff_ticks == EX_CNTVOFF,
+                "vm %u: cntvoff must be %u ticks", i, (uint32_t)EX_CNTVOFF);
+    REQUIRE(m, cfg->max_states >= 1 && cfg->max_states < PYEMU_NONE,
+            "max_states %llu is out of range (1 to 2^32 - 2)",
+            (unsigned long long)cfg->max_states);
+    REQUIRE(m, cfg->max_depth >= 1, "max_depth 0: at least 1");
+    return PYEMU_OK;
+}
+
+static void begin(struct pyemu_explorer *x)
+{
+    struct pyemu_machine *m = x->m;
+
+    memset(m->cost, 0, sizeof m->cost);
+    m->latency_cyc = 0;
+    m->s->cfg.line_assert_cyc = EX_LINE_WAITS;
+    m->s->cfg.line_retire_cyc = EX_LINE_WAITS;
+    if (!has_bit64(x->cfg.actions, PYEMU_A_LINE_ASSERT))
+        m->s->cfg.line_assert_cyc = 0;
+    if (!has_bit64(x->cfg.actions, PYEMU_A_LINE_RETIRE))
+        m->s->cfg.line_retire_cyc = 0;
+    reduce(x);
+    ex_guest_ops(x);
+    for (uint32_t i = 0; i < m->s->cfg.n_pcpus; i++) {
+        m->pcpus[i].now_cyc = EX_NOW;
+        m->pcpus[i].rq = PYEMU_NONE;
+        m->pcpus[i].n_running = 0;
+    }
+    for (uint32_t i = 0; i < m->s->cfg.n_vcpus; i++) {
+        m->programs[m->vcpus[i].prog] = x->program;
+        (void)soft_cancel(m, 2 * i);
+        m->rq_nodes[i].queued = 0;
+        m->threads[i].state = T_RUNNABLE;
+        m->vcpus[i].mem[TIMER_V].expiry_cyc = 0;
+        for (uint32_t t = 0; t < N_TIMERS; t++)
+            x->ghost[i].t[t] = m->vcpus[i].mem[t];
+        x->ghost[i].entry_cnthctl = CNTHCTL_HOST;
+    }
+}
+
+int pyemu_explore_new(struct pyemu_machine *m, const struct pyemu_explore_config *cfg,
+                      struct pyemu_explorer **out)
+{
+    *out = NULL;
+    const int status = check_machine(m, cfg);
+
+    if (status != PYEMU_OK)
+        return status;
+    struct pyemu_explorer *x = calloc(1, sizeof *x);
+
+    if (x == NULL)
+        return machine_fail(m, PYEMU_ENOMEM, "no memory for an explorer");
+    x->m = m;
+    x->cfg = *cfg;
+    x->n_words = ex_words(x);
+    ASSERT(m, x->n_words <= EX_MAX_WORDS);
+    begin(x);
+    *out = x;
+    return PYEMU_OK;
+}
+
+void pyemu_explore_free(struct pyemu_explorer *x)
+{
+    if (x == NULL)
+        return;
+    free(x->states);
+    free(x->parent);
+    free(x->by);
+    free(x->table);
+    free(x->rows);
+    free(x);
+}
+
+int pyemu_explore_safety(struct pyemu_explorer *x, struct pyemu_explore_result *out)
+{
+    x->m->interrupted = 0;
+    return ex_search(x, out);
+}
+
+int pyemu_explore_cycles(struct pyemu_explorer *x, uint32_t invariant,
+                         struct pyemu_explore_result *out)
+{
+    const bool live =
+        invariant == 2 || invariant == 4 || invariant == 11 || invariant == 12;
+
+    REQUIRE(x->m, live, "invariant %u is not a liveness invariant", invariant);
+    REQUIRE(x->m, x->end == PYEMU_XE_DONE, "the safety search has not ended");
+    x->cfg.invariants = 0; /* they hold: the search has seen every state */
+    return ex_cycles(x, invariant, out);
+}
+
+int pyemu_explore_rows(struct pyemu_explorer *x, struct pyemu_explore_row *out,
+                       uint32_t n)
+{
+    REQUIRE(x->m, n <= x->n_rows, "%u rows asked for, %u there", n, x->n_rows);
+    memcpy(out, x->rows, n * sizeof *out);
+    return PYEMU_OK;
+}

@@ -1,0 +1,211 @@
+/*
+ * explore.h - exhaustive search over a small machine (sections 7 and 8). A state
+ * is the machine between two steps, packed by space.c; moves.c says what can
+ * happen next and does it; checks.c holds the invariants; search.c visits every
+ * state once, breadth first; cycles.c looks for fair cycles.
+ *
+ * Time is a rank: all pCPUs stand at one instant, a deadline has passed or is
+ * the n-th to come. Primitives cost nothing, so that time moves by choice only.
+ */
+#ifndef PYEMU_EXPLORE_H
+#define PYEMU_EXPLORE_H
+
+#include "pyemu_explore_api.h"
+#include "state/state.h"
+
+enum {
+    EX_MAX_VCPUS = 2,
+    EX_MAX_PCPUS = 2,
+    EX_MAX_LRS = 3,
+    EX_MAX_WORDS = 12,
+    EX_MAX_MOVES = 96,
+    EX_NOW = 1 << 12,    /* cycle at which every decoded state stands */
+    EX_GAP = 2,          /* cycles from one deadline's rank to the next */
+    EX_MAX_RANK = 14,
+    EX_NEVER_RANK = 15,
+    EX_OTHER_SGI = 0,    /* INTID that INJECT raises */
+    EX_DEVICE_SGI = 2,   /* host INTID of the unrelated interrupt */
+    EX_CNTVOFF = 64,
+    EX_CHAIN = 512,      /* forced steps without a stored state */
+    EX_NO_TRAP = 31      /* trap_op of an exit by interrupt */
+};
+
+/* A line change that waits for its move: never due by itself. */
+#define EX_LINE_WAITS (UINT64_C(1) << 40)
+
+/* What the guest wrote, kept beside the machine: the truth of I1, I2, I6. */
+struct ghost {
+    struct timer_regs t[N_TIMERS];
+    uint8_t high[N_TIMERS];  /* line was up since the last deactivation (I1) */
+    uint8_t entry_cnthctl;   /* at the last entry (I9) */
+    uint8_t pad[5];
+};
+
+/* What a step or a place can notice of the world outside (sight.c). */
+enum {
+    EX_SEES_TIME = 1,
+    EX_SEES_LINE = 2,
+    EX_SEES_SIGNAL = 4,
+    EX_SEES_REQUEST = 8,
+    EX_SEES_VGIC = 16,
+    EX_SEES_IRQ = 32,
+    EX_SEES_ALL = 63
+};
+
+/* What happened in a move, for the cycle search. */
+enum {
+    EX_EV_ENTRY = 1,   /* guest entered */
+    EX_EV_GUEST = 2,   /* a guest operation */
+    EX_EV_ACK = 4,
+    EX_EV_ISR = 8,     /* host vtimer interrupt acknowledged */
+    EX_EV_BLOCK = 16,  /* block hook begun */
+    EX_EV_OUTSIDE = 32, /* outside event other than line, tick and scheduling */
+    EX_EV_PREEMPT = 64,
+    EX_EV_LINE = 128,
+    EX_EV_TICK = 256,
+    EX_EV_SLEEP = 512,
+    EX_EV_EOI = 1024,
+    EX_EV_WFI = 2048
+};
+
+/* Clauses of the invariants, for the report. */
+enum ex_detail {
+    EXD_NONE = 0,
+    EXD_SPURIOUS,        /* I1: acked, line low throughout */
+    EXD_LOST,            /* I2: fair cycle or dead end, deliverable and not acked */
+    EXD_LR_INACTIVE,     /* I3: HW list register, physical inactive at entry */
+    EXD_BAD_DEACTIVATE,  /* I3: deactivated an inactive interrupt */
+    EXD_MASKED,          /* I3 converse: physical active for nothing at entry */
+    EXD_STORM,           /* I4: vtimer ISR for ever, one expiry */
+    EXD_NO_WAKE,         /* I5: asleep, timer can fire, no host timer for it */
+    EXD_HW_DIFFERS,      /* I6: at entry hardware is not what the guest wrote */
+    EXD_MEM_DIFFERS,     /* I6: memory is not, in user space or asleep */
+    EXD_STALE_COPY,      /* I7: decided by memory although loaded, and wrongly */
+    EXD_OOPS,            /* I7: no running vCPU, dereferenced */
+    EXD_IDLE_TIMER,      /* I8: timer runs on a pCPU without a vCPU */
+    EXD_NOT_RUNNING,     /* I8: entered while another is the running vCPU */
+    EXD_LOADED_OFF,      /* I8: loaded, but off the pCPU */
+    EXD_PPI_LEAK,        /* I8: entered with the timer's PPI disabled by another */
+    EXD_CNTVOFF,         /* I9: guest sees another offset */
+    EXD_CNTVOFF_HOST,    /* I9: nVHE user space sees an offset */
+    EXD_CNTHCTL,         /* I9: traps of the physical timer */
+    EXD_NO_OWNER,        /* I10: active, and nothing can ever deactivate it */
+    EXD_NO_PROGRESS,     /* I11: entries for ever, no guest instruction */
+    EXD_NO_SLEEP,        /* I12: blocks for ever, nothing deliverable */
+    EXD_LR_TWICE,        /* I13 */
+    EXD_LR_BOTH,         /* I13: HW list register active and pending */
+    EXD_LOCK             /* I14: vgic lock taken with interrupts on */
+};
+
+struct violation {
+    uint32_t invariant;
+    uint32_t detail;
+};
+
+/* A move: kind << 12 | pcpu << 10 | vcpu << 8 | argument. */
+typedef uint16_t ex_move;
+
+static inline ex_move ex_move_of(uint32_t kind, uint32_t pcpu, uint32_t vcpu,
+                                 uint32_t arg)
+{
+    return (ex_move)(kind << 12 | pcpu << 10 | vcpu << 8 | arg);
+}
+
+static inline uint32_t ex_kind(ex_move mv) { return (uint32_t)mv >> 12; }
+static inline uint32_t ex_pcpu(ex_move mv) { return ((uint32_t)mv >> 10) & 3U; }
+static inline uint32_t ex_vcpu(ex_move mv) { return ((uint32_t)mv >> 8) & 3U; }
+static inline uint32_t ex_arg(ex_move mv) { return (uint32_t)mv & 255U; }
+
+/* What a decoded state consists of; moves change it in place. */
+struct ex_copy {
+    struct pcpu pcpus[EX_MAX_PCPUS];
+    struct vcpu vcpus[EX_MAX_VCPUS];
+    struct thread threads[EX_MAX_VCPUS];
+    struct heap_node timer_nodes[2 * EX_MAX_VCPUS];
+    struct ghost ghost[EX_MAX_VCPUS];
+};
+
+struct pyemu_explorer {
+    struct pyemu_machine *m;
+    struct pyemu_explore_config cfg;
+    struct ghost ghost[EX_MAX_VCPUS];
+    struct ex_copy saved;
+    struct program program;
+    struct pyemu_op ops[PYEMU_GC_COUNT];
+    uint32_t orig[PYEMU_MAX_STEPS]; /* step of the reduced table -> its own */
+    uint8_t sees[PYEMU_MAX_STEPS];  /* what each step can notice: EX_SEES_* */
+    uint32_t n_words;
+    uint32_t isr_injects;           /* the vtimer ISR takes vgic locks (I14) */
+    struct violation found;         /* by the move under way */
+    uint32_t events;                /* EX_EV_* of the moves since it was cleared */
+    uint32_t ticked;                /* the move was a tick: no chain goes on */
+    uint64_t base_counters[3];
+    /* visited states, in breadth-first order */
+    uint64_t *states;
+    uint32_t *parent;
+    ex_move *by;
+    uint64_t *table;
+    uint64_t n_states;
+    uint64_t cap_states;
+    uint64_t table_size;
+    uint64_t transitions;
+    uint64_t checked;               /* states whose moves have been tried */
+    uint32_t depth;
+    uint32_t end;
+    /* counterexample */
+    struct pyemu_explore_row *rows;
+    uint32_t n_rows;
+    uint32_t cap_rows;
+    uint32_t loop_row;
+};
+
+/* space.c */
+void ex_tidy(struct pyemu_explorer *x);
+void ex_encode(struct pyemu_explorer *x, uint64_t *w);
+void ex_decode(struct pyemu_explorer *x, const uint64_t *w);
+void ex_keep(struct pyemu_explorer *x);    /* decoded state -> x->saved */
+void ex_restore(struct pyemu_explorer *x); /* and back */
+uint32_t ex_words(const struct pyemu_explorer *x);
+
+/* ranks.c: offset from now of a deadline's rank, and of those not yet ranked */
+uint64_t ex_deadlines(const struct pyemu_explorer *x);
+uint32_t ex_rank(uint64_t bitmap, uint64_t expiry_cyc, uint64_t now_cyc);
+
+/* moves.c */
+uint32_t ex_moves(struct pyemu_explorer *x, ex_move *out);
+void ex_apply(struct pyemu_explorer *x, ex_move mv);
+bool ex_forced(struct pyemu_explorer *x, ex_move *mv); /* one move only: a step */
+
+/* sight.c */
+uint8_t ex_step_sees(const struct pyemu_machine *m, uint32_t pc);
+uint32_t ex_sees(const struct pyemu_explorer *x, uint32_t pcpu);
+
+/* guest.c */
+uint32_t ex_guest_moves(struct pyemu_explorer *x, uint32_t pcpu, ex_move *out);
+void ex_guest(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v,
+              uint32_t choice);
+bool ex_vector(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v);
+void ex_guest_ops(struct pyemu_explorer *x);
+
+/* checks.c */
+bool ex_fires(const struct pyemu_explorer *x, uint32_t vcpu, uint32_t t);
+void ex_break(struct pyemu_explorer *x, uint32_t invariant, uint32_t detail);
+void ex_check_entry(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v);
+void ex_check_state(struct pyemu_explorer *x);
+void ex_check_step(struct pyemu_explorer *x, const struct pcpu *p, const struct vcpu *v,
+                   uint32_t prim);
+void ex_note_levels(struct pyemu_explorer *x);
+
+/* search.c */
+uint32_t ex_find(const struct pyemu_explorer *x, const uint64_t *w);
+int ex_search(struct pyemu_explorer *x, struct pyemu_explore_result *out);
+void ex_report(const struct pyemu_explorer *x, struct pyemu_explore_result *out);
+void ex_run(struct pyemu_explorer *x, ex_move mv);
+int ex_path(struct pyemu_explorer *x, uint32_t state, const ex_move *more,
+            uint32_t n_more);
+
+/* cycles.c */
+int ex_cycles(struct pyemu_explorer *x, uint32_t invariant,
+              struct pyemu_explore_result *out);
+
+#endif

@@ -1,0 +1,183 @@
+/* guest.c - the guest as a chooser of operations: what it may do next. */
+#include "explore/explore.h"
+#include "guest/ops.h"
+#include "hw/gic.h"
+#include "hw/timer.h"
+#include "hw/vcpuif.h"
+#include "run/trap.h"
+
+/* Operations that trap, as handle_exit finds them; c is set when one is made. */
+void ex_guest_ops(struct pyemu_explorer *x)
+{
+    static const struct pyemu_op ops[PYEMU_GC_COUNT] = {
+        [PYEMU_GC_WFI] = {.op = PYEMU_OP_WFI},
+        [PYEMU_GC_HVC] = {.op = PYEMU_OP_HVC},
+        [PYEMU_GC_USER] = {.op = PYEMU_OP_MMIO_USER},
+        [PYEMU_GC_GIC_ON] = {.op = PYEMU_OP_GIC_ENABLE, .a = INTID_VTIMER},
+        [PYEMU_GC_GIC_OFF] = {.op = PYEMU_OP_GIC_DISABLE, .a = INTID_VTIMER},
+        [PYEMU_GC_PCTL_OFF] = {.op = PYEMU_OP_TIMER_CTL, .a = TIMER_P},
+        [PYEMU_GC_PCTL_ON] = {.op = PYEMU_OP_TIMER_CTL, .a = TIMER_P, .c = CTL_ENABLE},
+        [PYEMU_GC_PCVAL_PAST] = {.op = PYEMU_OP_TIMER_CVAL, .a = TIMER_P},
+        [PYEMU_GC_PCVAL_SOON] = {.op = PYEMU_OP_TIMER_TVAL, .a = TIMER_P, .c = 1},
+        [PYEMU_GC_PCVAL_LATE] = {.op = PYEMU_OP_TIMER_TVAL, .a = TIMER_P},
+        [PYEMU_GC_SPEND] = {.op = PYEMU_OP_SPENDR, .a = INTID_VTIMER},
+        [PYEMU_GC_CPEND] = {.op = PYEMU_OP_CPENDR, .a = INTID_VTIMER},
+        [PYEMU_GC_SACTIVE] = {.op = PYEMU_OP_SACTIVER, .a = INTID_VTIMER},
+        [PYEMU_GC_CACTIVE] = {.op = PYEMU_OP_CACTIVER, .a = INTID_VTIMER},
+    };
+
+    for (uint32_t i = 0; i < PYEMU_GC_COUNT; i++)
+        x->ops[i] = ops[i];
+    x->program.ops = x->ops;
+    x->program.n = PYEMU_GC_COUNT;
+}
+
+/* Would the operation change anything? Those that would not are left out. */
+static bool useful(const struct pyemu_explorer *x, const struct pcpu *p,
+                   const struct vcpu *v, uint32_t choice)
+{
+    const bool direct = x->m->s->cfg.direct_ptimer != 0;
+    const struct timer_regs *tv = &p->hw[TIMER_V];
+    const struct timer_regs *tp = direct ? &p->hw[TIMER_P] : &v->mem[TIMER_P];
+
+    switch (choice) {
+    case PYEMU_GC_CTL_OFF: return tv->ctl != 0;
+    case PYEMU_GC_CTL_ON: return tv->ctl != CTL_ENABLE;
+    case PYEMU_GC_CTL_MASKED: return tv->ctl != (CTL_ENABLE | CTL_IMASK);
+    case PYEMU_GC_CVAL_PAST: return tv->expiry_cyc > p->now_cyc;
+    case PYEMU_GC_MASK: return v->pstate_i == 0;
+    case PYEMU_GC_UNMASK: return v->pstate_i != 0;
+    case PYEMU_GC_ACK: return v->pstate_i != 0 && vcpuif_hppvi(p, v) >= 0;
+    case PYEMU_GC_EOI: return v->iar != INTID_SPURIOUS;
+    case PYEMU_GC_WFI:
+        for (uint32_t i = 0; i < p->n_lrs; i++)
+            if (p->lr[i].state == LR_PENDING)
+                return false; /* completes at once (3.6) */
+        return true;
+    case PYEMU_GC_PMR_OPEN: return v->pmr == 0;
+    case PYEMU_GC_PMR_SHUT: return v->pmr != 0;
+    case PYEMU_GC_PCTL_OFF: return tp->ctl != 0;
+    case PYEMU_GC_PCTL_ON: return tp->ctl != CTL_ENABLE;
+    case PYEMU_GC_PCVAL_PAST: return tp->expiry_cyc > p->now_cyc;
+    default: return true;
+    }
+}
+
+uint32_t ex_guest_moves(struct pyemu_explorer *x, uint32_t pcpu, ex_move *out)
+{
+    const struct pcpu *p = &x->m->pcpus[pcpu];
+    uint32_t n = 0;
+
+    for (uint32_t c = 0; c < PYEMU_GC_COUNT; c++)
+        if (has_bit64(x->cfg.guest, c) && useful(x, p, &x->m->vcpus[p->cur], c))
+            out[n++] = ex_move_of(PYEMU_A_GUEST, pcpu, p->cur, c);
+    return n;
+}
+
+/* A deadline later than every other one. */
+static uint64_t late_cyc(const struct pyemu_explorer *x)
+{
+    const uint64_t map = ex_deadlines(x);
+
+    return (map == 0 ? 0 : highest_bit64(map)) + EX_GAP;
+}
+
+static uint64_t deadline(const struct pyemu_explorer *x, uint32_t choice)
+{
+    switch (choice) {
+    case PYEMU_GC_CVAL_SOON:
+    case PYEMU_GC_PCVAL_SOON: return x->m->pcpus[0].now_cyc + 1;
+    case PYEMU_GC_CVAL_LATE:
+    case PYEMU_GC_PCVAL_LATE: return x->m->pcpus[0].now_cyc + late_cyc(x);
+    default: return 0;
+    }
+}
+
+/* A timer register the guest may write without a trap; the ghost follows. */
+static void write_timer(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v,
+                        uint32_t t, uint32_t choice)
+{
+    struct pyemu_machine *m = x->m;
+    struct ghost *g = &x->ghost[vcpu_idx(m, v)];
+    struct timer_regs *r = &p->hw[t];
+
+    switch (choice) {
+    case PYEMU_GC_CTL_OFF:
+    case PYEMU_GC_PCTL_OFF: r->ctl = 0; break;
+    case PYEMU_GC_CTL_ON:
+    case PYEMU_GC_PCTL_ON: r->ctl = CTL_ENABLE; break;
+    case PYEMU_GC_CTL_MASKED: r->ctl = CTL_ENABLE | CTL_IMASK; break;
+    default:
+        r->expiry_cyc = deadline(x, choice);
+        r->cval_ticks = r->expiry_cyc == 0 ? 0
+                        : t == TIMER_V     ? r->expiry_cyc - EX_CNTVOFF
+                                           : r->expiry_cyc;
+        break;
+    }
+    g->t[t] = *r;
+    timer_recalc(m, p, t);
+}
+
+static void acked(struct pyemu_explorer *x, const struct vcpu *v)
+{
+    const struct ghost *g = &x->ghost[vcpu_idx(x->m, v)];
+
+    if ((v->iar == INTID_VTIMER && g->high[TIMER_V] == 0) ||
+        (v->iar == INTID_PTIMER && g->high[TIMER_P] == 0))
+        ex_break(x, 1, EXD_SPURIOUS);
+}
+
+/* An unmasked guest takes a pending interrupt before anything else. */
+bool ex_vector(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v)
+{
+    if (v->pstate_i != 0 || vcpuif_hppvi(p, v) < 0)
+        return false;
+    v->pstate_i = 1;
+    ops_ack(x->m, p, v);
+    acked(x, v);
+    return true;
+}
+
+static void eoi(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v)
+{
+    const uint32_t me = vcpu_idx(x->m, v);
+    const uint32_t t = v->iar == INTID_PTIMER ? TIMER_P : TIMER_V;
+    const bool timer = v->iar == INTID_PTIMER || v->iar == INTID_VTIMER;
+
+    ops_eoi(x->m, p, v, false);
+    v->iar = INTID_SPURIOUS;
+    v->hcr_eoicount = 0;
+    if (timer)
+        x->ghost[me].high[t] = ex_fires(x, me, t);
+}
+
+static void trapped(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v,
+                    uint32_t choice)
+{
+    v->trap_op = choice;
+    trap_take(x->m, p, v, &x->ops[choice]);
+}
+
+void ex_guest(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v, uint32_t choice)
+{
+    switch (choice) {
+    case PYEMU_GC_MASK: v->pstate_i = 1; break;
+    case PYEMU_GC_UNMASK: v->pstate_i = 0; break;
+    case PYEMU_GC_ACK:
+        ops_ack(x->m, p, v);
+        acked(x, v);
+        break;
+    case PYEMU_GC_EOI: eoi(x, p, v); break;
+    case PYEMU_GC_PMR_OPEN: v->pmr = PRIORITY_IDLE + 1U; break;
+    case PYEMU_GC_PMR_SHUT: v->pmr = 0; break;
+    default:
+        if (choice <= PYEMU_GC_CVAL_LATE)
+            write_timer(x, p, v, TIMER_V, choice);
+        else if (choice >= PYEMU_GC_PCTL_OFF && choice <= PYEMU_GC_PCVAL_LATE &&
+                 x->m->s->cfg.direct_ptimer != 0)
+            write_timer(x, p, v, TIMER_P, choice);
+        else
+            trapped(x, p, v, choice);
+        break;
+    }
+}

@@ -1,0 +1,436 @@
+/* moves.c - everything that can happen next, and doing it. */
+#include "account/account.h"
+#include "cpu/events.h"
+#include "cpu/irq.h"
+#include "explore/explore.h"
+#include "host/sched.h"
+#include "host/softtimer.h"
+#include "hw/gic.h"
+#include "hw/timer.h"
+#include "hw/vcpuif.h"
+#include "kvm/inject.h"
+#include "kvm/vtimer.h"
+#include "policy/steps.h"
+#include "run/run.h"
+#include "run/trap.h"
+
+static bool on(const struct pyemu_explorer *x, uint32_t action)
+{
+    return has_bit64(x->cfg.actions, action);
+}
+
+/* Anywhere with interrupts and preemption on; a sleeper goes by itself. */
+static bool may_preempt(const struct pyemu_explorer *x, const struct pcpu *p)
+{
+    const struct vcpu *v = &x->m->vcpus[p->cur];
+    const struct pyemu_config *cfg = &x->m->s->cfg;
+
+    if (!on(x, PYEMU_A_PREEMPT) || has_bit64(p->flags, FI_IRQ_OFF) ||
+        has_bit64(v->flags, FI_PREEMPT_OFF) || v->stage == STAGE_SLEEP)
+        return false;
+    return v->resident != 0 || cfg->n_pcpus > 1 || cfg->n_vcpus > 1;
+}
+
+static uint32_t sched_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *out)
+{
+    uint32_t n = 0;
+
+    for (uint32_t t = 0; t < x->m->s->cfg.n_vcpus; t++)
+        if (x->m->threads[t].state == T_RUNNABLE && x->m->pcpus[i].online != 0)
+            out[n++] = ex_move_of(PYEMU_A_SCHED_IN, i, t, 0);
+    return n;
+}
+
+/* What the pCPU itself does next: one thing, or a choice of the guest. */
+static uint32_t cpu_moves(struct pyemu_explorer *x, uint32_t i, ex_move *out)
+{
+    const struct pcpu *p = &x->m->pcpus[i];
+    const struct vcpu *v = p->cur == PYEMU_NONE ? NULL : &x->m->vcpus[p->cur];
+    const uint32_t who = v == NULL ? 0 : p->cur;
+    const ex_move step = ex_move_of(PYEMU_A_STEP, i, who, 0);
+    uint32_t n = 0;
+
+    if (p->irq_stage != ISR_NONE) {
+        out[n++] = step;
+    } else if (v != NULL && v->stage == STAGE_GUEST) {
+        if ((p->flags & FLAG(PIRQ)) == 0 &&
+            (v->pstate_i != 0 || vcpuif_hppvi(p, v) < 0))
+            return ex_guest_moves(x, i, out);
+        out[n++] = step;
+    } else if (irq_may_be_taken(p)) {
+        out[n++] = step;
+    } else if (v == NULL) {
+        return sched_moves(x, i, out);
+    } else {
+        out[n++] = step;
+        if (may_preempt(x, p))
+            out[n++] = ex_move_of(PYEMU_A_PREEMPT, i, who, 0);
+    }
+    return n;
+}
+
+static uint32_t line_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *out)
+{
+    const struct pcpu *p = &x->m->pcpus[i];
+    const uint32_t sees = ex_sees(x, i);
+    uint32_t n = 0;
+
+    for (uint32_t t = 0; t < N_TIMERS; t++)
+        if (p->line_due_cyc[t] != PYEMU_NEVER && (sees & EX_SEES_LINE) != 0)
+            out[n++] = ex_move_of(p->line_target[t] != 0 ? PYEMU_A_LINE_ASSERT
+                                                         : PYEMU_A_LINE_RETIRE,
+                                  i, 0, t);
+    if (on(x, PYEMU_A_DEVICE_IRQ) && p->online != 0 && (sees & EX_SEES_IRQ) != 0 &&
+        !has_bit32(p->irq_latch | p->irq_active, EX_DEVICE_SGI))
+        out[n++] = ex_move_of(PYEMU_A_DEVICE_IRQ, i, 0, 0);
+    return n;
+}
+
+static uint32_t hotplug_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *out)
+{
+    const struct pcpu *p = &x->m->pcpus[i];
+    uint32_t online = 0;
+
+    if (x->m->s->cfg.n_pcpus < 2)
+        return 0;
+    for (uint32_t k = 0; k < x->m->s->cfg.n_pcpus; k++)
+        online += x->m->pcpus[k].online != 0;
+    if (p->online == 0 && on(x, PYEMU_A_ONLINE)) {
+        *out = ex_move_of(PYEMU_A_ONLINE, i, 0, 0);
+        return 1;
+    }
+    if (p->online == 0 || online < 2 || !on(x, PYEMU_A_OFFLINE) ||
+        p->cur != PYEMU_NONE || p->irq_stage != ISR_NONE)
+        return 0;
+    *out = ex_move_of(PYEMU_A_OFFLINE, i, 0, 0);
+    return 1;
+}
+
+/* Off its pCPU: asleep or waiting for one. */
+static bool is_off(const struct pyemu_explorer *x, uint32_t i)
+{
+    return x->m->threads[i].state != T_RUNNING;
+}
+
+/* Outside events that meet one vCPU. */
+static uint32_t vcpu_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *out)
+{
+    const struct vcpu *v = &x->m->vcpus[i];
+    const struct pcpu *p = &x->m->pcpus[x->m->threads[i].pcpu];
+    const bool off = is_off(x, i);
+    const uint32_t sees = off ? EX_SEES_ALL : ex_sees(x, x->m->threads[i].pcpu);
+    const bool user = v->stage == STAGE_USER && p->cur == i &&
+                      p->irq_stage == ISR_NONE && !irq_may_be_taken(p);
+    uint32_t n = 0;
+
+    if (on(x, PYEMU_A_SIGNAL) && (sees & EX_SEES_SIGNAL) != 0 && v->resident != 0 &&
+        (v->flags & FLAG(SIGNAL)) == 0)
+        out[n++] = ex_move_of(PYEMU_A_SIGNAL, 0, i, 0);
+    if (on(x, PYEMU_A_KICK) && (sees & EX_SEES_REQUEST) != 0 && v->resident != 0 &&
+        (v->flags & FLAG(REQ)) == 0)
+        out[n++] = ex_move_of(PYEMU_A_KICK, 0, i, 0);
+    if (on(x, PYEMU_A_INJECT) && (sees & EX_SEES_VGIC) != 0 &&
+        (v->flags & FLAG(USER_IRQCHIP)) == 0 &&
+        (v->flags & FLAG(ENABLED)) != 0 && v->irq[EX_OTHER_SGI].latch == 0)
+        out[n++] = ex_move_of(PYEMU_A_INJECT, 0, i, 0);
+    if (user && on(x, PYEMU_A_RESET))
+        out[n++] = ex_move_of(PYEMU_A_RESET, 0, i, 0);
+    if (user && on(x, PYEMU_A_SET_REG))
+        out[n++] = ex_move_of(PYEMU_A_SET_REG, 0, i, 0);
+    return n;
+}
+
+uint32_t ex_moves(struct pyemu_explorer *x, ex_move *out)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < x->m->s->cfg.n_pcpus; i++) {
+        n += cpu_moves(x, i, out + n);
+        n += line_moves(x, i, out + n);
+        n += hotplug_moves(x, i, out + n);
+    }
+    for (uint32_t i = 0; i < x->m->s->cfg.n_vcpus; i++)
+        n += vcpu_moves(x, i, out + n);
+    uint32_t sees = 0;
+
+    for (uint32_t i = 0; i < x->m->s->cfg.n_pcpus; i++)
+        sees |= ex_sees(x, i);
+    if (on(x, PYEMU_A_TICK) && (sees & EX_SEES_TIME) != 0 && ex_deadlines(x) != 0)
+        out[n++] = ex_move_of(PYEMU_A_TICK, 0, 0, 0);
+    return n;
+}
+
+/* Does the step at pc run now? Then its checks come first. */
+static void before_step(struct pyemu_explorer *x, const struct pcpu *p,
+                        const struct vcpu *v, uint32_t pc)
+{
+    const struct policy_table *t = &x->m->policy;
+
+    if (guard_holds(&t->guards[t->steps[pc].guard], flags_of(p, v)))
+        ex_check_step(x, p, v, t->steps[pc].prim);
+}
+
+static void isr_step(struct pyemu_explorer *x, struct pcpu *p)
+{
+    const uint32_t acked = p->acked;
+
+    if (p->irq_pc < x->m->policy.n_steps)
+        before_step(x, p, p->running == PYEMU_NONE ? NULL : &x->m->vcpus[p->running],
+                    p->irq_pc);
+    irq_step(x->m, p);
+    if (acked != p->acked && p->acked == INTID_VTIMER)
+        x->events |= EX_EV_ISR;
+}
+
+static void thread_step(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v)
+{
+    const bool blocking = v->stage == STAGE_HOOK && v->hook == PYEMU_H_BLOCK;
+
+    if (v->stage == STAGE_HOOK && v->pc < x->m->policy.hook_start[v->hook + 1])
+        before_step(x, p, v, v->pc);
+    run_step(x->m, p, v);
+    if (v->stage == STAGE_HOOK && v->hook == PYEMU_H_BLOCK && !blocking)
+        x->events |= EX_EV_BLOCK;
+    if (x->m->threads[vcpu_idx(x->m, v)].state == T_SLEEPING)
+        x->events |= EX_EV_SLEEP;
+    if (v->stage == STAGE_GUEST) {
+        x->events |= EX_EV_ENTRY;
+        ex_check_entry(x, p, v);
+    }
+}
+
+static void step(struct pyemu_explorer *x, struct pcpu *p)
+{
+    struct pyemu_machine *m = x->m;
+    struct vcpu *v = p->cur == PYEMU_NONE ? NULL : &m->vcpus[p->cur];
+
+    if (p->irq_stage != ISR_NONE) {
+        isr_step(x, p);
+    } else if (v != NULL && v->stage == STAGE_GUEST) {
+        if ((p->flags & FLAG(PIRQ)) != 0)
+            trap_irq(m, p, v);
+        else if (ex_vector(x, p, v))
+            x->events |= EX_EV_ACK | EX_EV_GUEST;
+    } else if (irq_may_be_taken(p)) {
+        irq_begin(m, p);
+        if (p->running != PYEMU_NONE) /* the handler's locals: nothing in them yet */
+            m->vcpus[p->running].flags &= ~(FLAG(FIRE) | FLAG(CHANGED) | FLAG(ACT));
+    } else if (v != NULL) {
+        thread_step(x, p, v);
+    }
+}
+
+static void sched_in(struct pyemu_explorer *x, struct pcpu *p, uint32_t t)
+{
+    struct pyemu_machine *m = x->m;
+
+    m->threads[t].state = T_RUNNING;
+    m->threads[t].pcpu = pcpu_idx(m, p);
+    p->cur = t;
+    run_sched_in(m, p, &m->vcpus[t]);
+}
+
+/* kvm_vcpu_kick: wake a sleeper, IPI if in guest mode, else nothing. */
+static void kick(struct pyemu_explorer *x, uint32_t i)
+{
+    struct pyemu_machine *m = x->m;
+    struct pcpu *p = &m->pcpus[m->threads[i].pcpu];
+
+    if (p->cur == i && has_bit64(m->vcpus[i].flags, FI_MODE))
+        gic_set_pending(p, INTID_SGI_KICK);
+    else
+        sched_wake(m, p, i);
+}
+
+/* An ioctl on the vCPU: up to 4.15 each one loads and puts it (B12). */
+static void ioctl_timer(struct pyemu_explorer *x, uint32_t i, bool reset)
+{
+    struct pyemu_machine *m = x->m;
+    struct vcpu *v = &m->vcpus[i];
+    struct pcpu *p = &m->pcpus[m->threads[i].pcpu];
+    const bool loads = machine_switch(m, PYEMU_S_IOCTL_LOADS);
+
+    if (loads)
+        hook_run(m, p, v, PYEMU_H_LOAD);
+    for (uint32_t t = 0; t < (reset ? 2U : 1U); t++) {
+        v->mem[t].ctl = 0;
+        if (!reset)
+            v->mem[t].cval_ticks = 0;
+        vtimer_mem_written(m, v, t, p->now_cyc);
+        x->ghost[i].t[t] = v->mem[t];
+    }
+    if (reset)
+        hook_run(m, p, v, PYEMU_H_RESET);
+    if (loads)
+        hook_run(m, p, v, PYEMU_H_PUT);
+    if (!reset)
+        return;
+    v->pstate_i = 1;
+    v->vapr = 0;
+    v->iar = INTID_SPURIOUS;
+}
+
+/* CPUHP dying and starting; hrtimers of a dead pCPU move to the first one. */
+static void hotplug(struct pyemu_explorer *x, struct pcpu *p, bool online)
+{
+    struct pyemu_machine *m = x->m;
+
+    p->online = online;
+    gic_set_enabled(p, INTID_VTIMER, online);
+    if (online)
+        return;
+    for (uint32_t n = 0; n < 2 * m->s->cfg.n_vcpus; n++)
+        if (m->timer_nodes[n].queued == 1 + pcpu_idx(m, p))
+            for (uint32_t k = 0; k < m->s->cfg.n_pcpus; k++)
+                if (m->pcpus[k].online != 0)
+                    soft_arm(m, &m->pcpus[k], n, m->timer_nodes[n].key);
+    for (uint32_t i = 0; i < m->s->cfg.n_vcpus; i++)
+        for (uint32_t k = 0; k < m->s->cfg.n_pcpus; k++)
+            if (m->threads[i].pcpu == pcpu_idx(m, p) && m->pcpus[k].online != 0)
+                m->threads[i].pcpu = k;
+}
+
+static void tick(struct pyemu_explorer *x)
+{
+    const uint64_t map = ex_deadlines(x);
+    uint64_t off = 1;
+
+    while (!has_bit64(map, (uint32_t)off))
+        off++;
+    for (uint32_t i = 0; i < x->m->s->cfg.n_pcpus; i++)
+        x->m->pcpus[i].now_cyc += off;
+    for (uint32_t i = 0; i < x->m->s->cfg.n_pcpus; i++)
+        events_due(x->m, &x->m->pcpus[i]);
+}
+
+/* Host timers that are due, messages under way; run queues are derived. */
+static void settle(struct pyemu_explorer *x)
+{
+    struct pyemu_machine *m = x->m;
+
+    for (uint32_t i = 0; i < m->s->cfg.n_pcpus; i++) {
+        struct pcpu *p = &m->pcpus[i];
+
+        while (p->msgs != PYEMU_NONE)
+            events_due(m, p);
+        if (p->timers != PYEMU_NONE && host_timer_due(m, p) &&
+            !has_bit32(p->irq_line, INTID_HTIMER_VHE))
+            gic_set_line(p, INTID_HTIMER_VHE, true);
+        else if (has_bit32(p->irq_line, INTID_HTIMER_VHE) && !host_timer_due(m, p))
+            gic_set_line(p, INTID_HTIMER_VHE, false);
+        p->rq = PYEMU_NONE;
+        p->n_running = 0;
+        p->flags &= ~FLAG(RESCHED);
+    }
+    for (uint32_t i = 0; i < m->s->cfg.n_vcpus; i++)
+        m->rq_nodes[i].queued = 0;
+}
+
+static void outside(struct pyemu_explorer *x, ex_move mv)
+{
+    struct pyemu_machine *m = x->m;
+    struct pcpu *p = &m->pcpus[ex_pcpu(mv)];
+    const uint32_t i = ex_vcpu(mv);
+
+    switch (ex_kind(mv)) {
+    case PYEMU_A_LINE_ASSERT:
+    case PYEMU_A_LINE_RETIRE:
+        p->line_due_cyc[ex_arg(mv)] = 0;
+        timer_line_events(p);
+        break;
+    case PYEMU_A_DEVICE_IRQ: gic_set_pending(p, EX_DEVICE_SGI); break;
+    case PYEMU_A_SIGNAL:
+        m->vcpus[i].flags |= FLAG(SIGNAL);
+        kick(x, i);
+        break;
+    case PYEMU_A_KICK:
+        m->vcpus[i].flags |= FLAG(REQ);
+        kick(x, i);
+        break;
+    case PYEMU_A_INJECT:
+        inject_irq(m, &m->pcpus[m->threads[i].pcpu], &m->vcpus[i], EX_OTHER_SGI,
+                   INJECT_SGI);
+        break;
+    case PYEMU_A_RESET: ioctl_timer(x, i, true); break;
+    case PYEMU_A_SET_REG: ioctl_timer(x, i, false); break;
+    case PYEMU_A_OFFLINE: hotplug(x, p, false); break;
+    case PYEMU_A_ONLINE: hotplug(x, p, true); break;
+    default: break;
+    }
+}
+
+/* Maintenance conditions follow the guest's own list registers (2.3). */
+static void maintenance(struct pyemu_machine *m, struct pcpu *p)
+{
+    if (p->uie == 0 || p->cur == PYEMU_NONE || m->vcpus[p->cur].stage != STAGE_GUEST)
+        return;
+    const bool line = vcpuif_misr(p, &m->vcpus[p->cur]) != 0;
+
+    if (line != has_bit32(p->irq_line, INTID_MAINT))
+        gic_set_line(p, INTID_MAINT, line);
+}
+
+bool ex_forced(struct pyemu_explorer *x, ex_move *mv)
+{
+    ex_move moves[EX_MAX_MOVES];
+
+    if (x->cfg.reduce == 0 || x->ticked != 0 || x->found.invariant != 0)
+        return false;
+    ex_tidy(x);
+    if (ex_moves(x, moves) != 1 || ex_kind(moves[0]) != PYEMU_A_STEP)
+        return false;
+    *mv = moves[0];
+    return true;
+}
+
+/* Events of a move that its kind already tells. */
+static uint32_t events_of(ex_move mv)
+{
+    switch (ex_kind(mv)) {
+    case PYEMU_A_STEP:
+    case PYEMU_A_SCHED_IN: return 0;
+    case PYEMU_A_GUEST:
+        return EX_EV_GUEST | (ex_arg(mv) == PYEMU_GC_ACK ? EX_EV_ACK : 0U) |
+               (ex_arg(mv) == PYEMU_GC_EOI ? EX_EV_EOI : 0U) |
+               (ex_arg(mv) == PYEMU_GC_WFI ? EX_EV_WFI : 0U);
+    case PYEMU_A_TICK: return EX_EV_TICK;
+    case PYEMU_A_LINE_ASSERT:
+    case PYEMU_A_LINE_RETIRE: return EX_EV_LINE;
+    case PYEMU_A_PREEMPT: return EX_EV_PREEMPT;
+    default: return EX_EV_OUTSIDE;
+    }
+}
+
+void ex_apply(struct pyemu_explorer *x, ex_move mv)
+{
+    struct pyemu_machine *m = x->m;
+    struct pcpu *p = &m->pcpus[ex_pcpu(mv)];
+
+    x->found.invariant = 0;
+    x->found.detail = EXD_NONE;
+    x->events |= events_of(mv);
+    x->ticked = ex_kind(mv) == PYEMU_A_TICK;
+    x->base_counters[0] = m->s->counters[PYEMU_C_BAD_DEACTIVATE];
+    x->base_counters[1] = m->s->counters[PYEMU_C_HOST_OOPS];
+    x->ops[PYEMU_GC_PCVAL_LATE].c = 1; /* overwritten below where it counts */
+    switch (ex_kind(mv)) {
+    case PYEMU_A_STEP: {
+        const uint64_t map = ex_deadlines(x);
+
+        x->ops[PYEMU_GC_PCVAL_LATE].c =
+            (map == 0 ? 0U : highest_bit64(map)) + (uint64_t)EX_GAP;
+        step(x, p);
+        break;
+    }
+    case PYEMU_A_GUEST: ex_guest(x, p, &m->vcpus[ex_vcpu(mv)], ex_arg(mv)); break;
+    case PYEMU_A_TICK: tick(x); break;
+    case PYEMU_A_PREEMPT: run_sched_out(m, p, &m->vcpus[p->cur]); break;
+    case PYEMU_A_SCHED_IN: sched_in(x, p, ex_vcpu(mv)); break;
+    default: outside(x, mv); break;
+    }
+    settle(x);
+    if (p->uie != 0)
+        maintenance(m, p);
+    ex_note_levels(x);
+    ex_check_state(x);
+}

@@ -1,0 +1,482 @@
+/*
+ * space.c - a state as words and back. Left out: statistics, what follows from
+ * the rest (CAN, DUE, HCAN, HDUE, PIRQ, run queues), and values no step can read
+ * any more. The words are the state itself, not a hash of it: no two states are
+ * ever taken for one.
+ */
+#include <string.h>
+
+#include "explore/explore.h"
+#include "host/softtimer.h"
+#include "hw/gic.h"
+#include "hw/timer.h"
+
+#ifdef __GNUC__
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#else
+#define ALWAYS_INLINE static inline
+#endif
+
+struct codec {
+    uint64_t *w;
+    uint32_t bit;
+    uint64_t deadlines; /* bitmap of offsets from now */
+    uint64_t now_cyc;
+};
+
+/* One field of n bits (1 to 18), read or written; it may lie across two words. */
+ALWAYS_INLINE uint64_t field(struct codec *c, bool reading, uint64_t v, uint32_t n)
+{
+    const uint32_t at = c->bit & 63U;
+    uint64_t *w = &c->w[c->bit >> 6];
+    const uint64_t mask = (UINT64_C(1) << n) - 1U;
+
+    c->bit += n;
+    if (reading) {
+        uint64_t got = w[0] >> at;
+
+        if (at + n > 64)
+            got |= w[1] << (64 - at);
+        return got & mask;
+    }
+    w[0] |= (v & mask) << at;
+    if (at + n > 64)
+        w[1] |= (v & mask) >> (64 - at);
+    return v;
+}
+
+#define FIELD(lv, type, n) ((lv) = (type)field(c, reading, (uint64_t)(lv), (n)))
+
+static const uint16_t INTIDS[4] = {INTID_SPURIOUS, INTID_VTIMER, INTID_PTIMER,
+                                   EX_OTHER_SGI};
+
+ALWAYS_INLINE uint64_t intid_code(uint32_t intid)
+{
+    if (intid == INTID_VTIMER)
+        return 1;
+    if (intid == INTID_PTIMER)
+        return 2;
+    return intid == EX_OTHER_SGI ? 3 : 0;
+}
+
+/* Host INTIDs an interrupt handler may stand in. */
+static const uint16_t ACKED[8] = {INTID_SPURIOUS, INTID_VTIMER, INTID_PTIMER,
+                                  INTID_SGI_KICK, EX_DEVICE_SGI, INTID_MAINT,
+                                  INTID_HTIMER_VHE, INTID_SPURIOUS};
+
+ALWAYS_INLINE uint64_t acked_code(uint32_t intid)
+{
+    for (uint32_t i = 1; i < 7; i++)
+        if (ACKED[i] == intid)
+            return i;
+    return 0;
+}
+
+uint64_t ex_deadlines(const struct pyemu_explorer *x)
+{
+    const struct pyemu_machine *m = x->m;
+    const uint64_t now = m->pcpus[0].now_cyc;
+    uint64_t map = 0;
+
+#define NOTE(at)                                     \
+    do {                                             \
+        const uint64_t off_ = (at) - now;            \
+        if ((at) > now && off_ < 64)                 \
+            map |= UINT64_C(1) << off_;              \
+    } while (0)
+    for (uint32_t i = 0; i < m->s->cfg.n_vcpus; i++) {
+        for (uint32_t t = 0; t < N_TIMERS; t++) {
+            NOTE(m->vcpus[i].mem[t].expiry_cyc);
+            NOTE(x->ghost[i].t[t].expiry_cyc);
+            if (m->timer_nodes[2 * i + t].queued != 0)
+                NOTE(m->timer_nodes[2 * i + t].key);
+        }
+    }
+    for (uint32_t i = 0; i < m->s->cfg.n_pcpus; i++)
+        for (uint32_t t = 0; t < N_TIMERS; t++)
+            NOTE(m->pcpus[i].hw[t].expiry_cyc);
+#undef NOTE
+    return map;
+}
+
+uint32_t ex_rank(uint64_t bitmap, uint64_t expiry_cyc, uint64_t now_cyc)
+{
+    if (expiry_cyc <= now_cyc)
+        return 0;
+    const uint64_t off = expiry_cyc - now_cyc;
+
+    if (off >= 64)
+        return EX_NEVER_RANK;
+    uint64_t below = bitmap & ((UINT64_C(2) << off) - 1U);
+    uint32_t n = 0;
+
+    while (below != 0) {
+        below &= below - 1U;
+        n++;
+    }
+    return n;
+}
+
+ALWAYS_INLINE uint64_t expiry_of(uint64_t rank)
+{
+    if (rank == 0)
+        return 0;
+    return rank == EX_NEVER_RANK ? PYEMU_NEVER : EX_NOW + EX_GAP * rank;
+}
+
+/* CVAL that belongs to an expiry; a deadline that has passed is CVAL 0. */
+ALWAYS_INLINE uint64_t cval_of(uint64_t expiry_cyc, uint64_t offset_ticks)
+{
+    if (expiry_cyc == 0 || expiry_cyc == PYEMU_NEVER)
+        return 0;
+    return expiry_cyc - offset_ticks;
+}
+
+ALWAYS_INLINE void pass_deadline(struct codec *c, bool reading, uint64_t *at)
+{
+    uint64_t rank = reading ? 0 : ex_rank(c->deadlines, *at, c->now_cyc);
+
+    rank = field(c, reading, rank, 4);
+    if (reading)
+        *at = expiry_of(rank);
+}
+
+ALWAYS_INLINE void pass_timer(struct codec *c, bool reading, struct timer_regs *t,
+                              uint64_t offset_ticks)
+{
+    FIELD(t->ctl, uint32_t, 2);
+    pass_deadline(c, reading, &t->expiry_cyc);
+    if (reading)
+        t->cval_ticks = cval_of(t->expiry_cyc, offset_ticks);
+}
+
+ALWAYS_INLINE void pass_lr(struct codec *c, bool reading, struct list_register *lr,
+                           const struct vcpu *any)
+{
+    uint64_t code = field(c, reading, intid_code(lr->vintid), 2);
+
+    FIELD(lr->state, uint8_t, 2);
+    FIELD(lr->hw, uint8_t, 1);
+    if (!reading)
+        return;
+    lr->vintid = INTIDS[code];
+    lr->pintid = lr->hw != 0 ? lr->vintid : 0;
+    lr->source = 0;
+    lr->prio = code != 0 ? any->irq[lr->vintid].prio : 0;
+}
+
+ALWAYS_INLINE void pass_irq(struct codec *c, bool reading, struct vgic_irq *q)
+{
+    FIELD(q->line, uint8_t, 1);
+    FIELD(q->latch, uint8_t, 1);
+    FIELD(q->active, uint8_t, 1);
+    FIELD(q->enabled, uint8_t, 1);
+    FIELD(q->queued, uint8_t, 1);
+}
+
+/* The ap_list is a chain of INTIDs; three at most. */
+ALWAYS_INLINE void pass_ap_list(struct codec *c, bool reading, struct vcpu *v,
+                                uint32_t me)
+{
+    uint32_t n = reading ? AP_END : v->ap_head;
+    struct vgic_irq *prev = NULL;
+
+    if (reading) {
+        v->ap_head = AP_END;
+        v->ap_len = 0;
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        const uint64_t code =
+            field(c, reading, n == AP_END ? 0 : intid_code(n), 2);
+
+        if (!reading) {
+            n = n == AP_END ? AP_END : v->irq[n].next;
+            continue;
+        }
+        if (code == 0)
+            continue;
+        struct vgic_irq *q = &v->irq[INTIDS[code]];
+
+        q->next = AP_END;
+        q->on = me;
+        v->ap_len++;
+        if (prev == NULL)
+            v->ap_head = INTIDS[code];
+        else
+            prev->next = INTIDS[code];
+        prev = q;
+    }
+}
+
+enum { V_LOW = 18 }; /* flags ENABLED .. WAITING */
+
+ALWAYS_INLINE void pass_flags(struct codec *c, bool reading, struct vcpu *v)
+{
+    uint64_t low = v->flags & ((UINT64_C(1) << V_LOW) - 1U);
+    uint64_t high = ((v->flags >> PYEMU_F_PREEMPTED) & 1U) |
+                    ((v->flags >> PYEMU_F_POWERED_OFF) & 1U) << 1 |
+                    ((v->flags >> FI_PREEMPT_OFF) & 1U) << 2 |
+                    ((v->flags >> FI_MODE) & 1U) << 3;
+
+    low = field(c, reading, low, V_LOW);
+    high = field(c, reading, high, 4);
+    if (reading)
+        v->flags = (v->flags & FLAG(USER_IRQCHIP)) | low |
+                   (high & 1U) << PYEMU_F_PREEMPTED |
+                   ((high >> 1) & 1U) << PYEMU_F_POWERED_OFF |
+                   ((high >> 2) & 1U) << FI_PREEMPT_OFF |
+                   ((high >> 3) & 1U) << FI_MODE;
+}
+
+ALWAYS_INLINE void pass_place(struct codec *c, bool reading, struct vcpu *v)
+{
+    FIELD(v->pc, uint32_t, 11);
+    FIELD(v->hook, uint8_t, 5);
+    FIELD(v->cont, uint8_t, 4);
+    FIELD(v->stage, uint8_t, 4);
+    FIELD(v->after, uint8_t, 3);
+    FIELD(v->saved_pc, uint32_t, 11);
+    FIELD(v->saved_cont, uint8_t, 4);
+    FIELD(v->saved_stage, uint8_t, 4);
+    FIELD(v->saved_hook, uint8_t, 5);
+    FIELD(v->saved_scratch, uint8_t, 4);
+    FIELD(v->trap_op, uint32_t, 5);
+    if (reading)
+        v->reason = v->trap_op == EX_NO_TRAP ? 0 : PYEMU_X_WFX;
+    FIELD(v->resident, uint8_t, 1);
+    FIELD(v->sleep_off, uint8_t, 1);
+}
+
+ALWAYS_INLINE void pass_guest(struct codec *c, bool reading, struct vcpu *v)
+{
+    uint64_t code = field(c, reading, intid_code(v->iar), 2);
+    uint64_t open = field(c, reading, v->pmr != 0, 1);
+    uint64_t running = field(c, reading, v->vapr != 0, 1);
+
+    FIELD(v->pstate_i, uint8_t, 1);
+    FIELD(v->in_irq, uint8_t, 1);
+    FIELD(v->uie, uint8_t, 1);
+    if (!reading)
+        return;
+    v->iar = INTIDS[code];
+    v->pmr = open != 0 ? PRIORITY_IDLE + 1U : 0;
+    v->vapr = running != 0 ? bit32(HOST_IRQ_PRIORITY >> 3) : 0;
+    v->hcr_eoicount = 0;
+}
+
+static void derive_vcpu(struct pyemu_machine *m, struct vcpu *v)
+{
+    put_bit64(&v->flags, PYEMU_F_LINE_V, v->irq[INTID_VTIMER].line != 0);
+    for (uint32_t t = 0; t < N_TIMERS; t++)
+        timer_mem_recalc(v, t, EX_NOW);
+    v->exit_cyc = PYEMU_NEVER;
+    v->counted_cval = 0;
+    v->injected_cyc = PYEMU_NEVER;
+    (void)m;
+}
+
+ALWAYS_INLINE void pass_vcpu(struct codec *c, bool reading, struct pyemu_explorer *x,
+                             uint32_t i)
+{
+    struct pyemu_machine *m = x->m;
+    struct vcpu *v = &m->vcpus[i];
+    const uint64_t off[N_TIMERS] = {m->vms[v->vm].cntvoff_ticks, 0};
+    struct ghost *g = &x->ghost[i];
+
+    pass_flags(c, reading, v);
+    pass_place(c, reading, v);
+    pass_guest(c, reading, v);
+    FIELD(m->threads[i].state, uint32_t, 3);
+    FIELD(m->threads[i].pcpu, uint32_t, 1);
+    FIELD(v->woken, uint8_t, 1);
+    for (uint32_t t = 0; t < N_TIMERS; t++) {
+        struct heap_node *n = &m->timer_nodes[2 * i + t];
+
+        pass_timer(c, reading, &v->mem[t], off[t]);
+        pass_timer(c, reading, &g->t[t], off[t]);
+        FIELD(g->high[t], uint8_t, 1);
+        FIELD(n->queued, uint32_t, 2);
+        uint64_t key = n->queued != 0 ? n->key : 0;
+
+        pass_deadline(c, reading, &key);
+        if (reading)
+            n->key = key;
+    }
+    FIELD(g->entry_cnthctl, uint8_t, 2);
+    pass_irq(c, reading, &v->irq[INTID_VTIMER]);
+    pass_irq(c, reading, &v->irq[INTID_PTIMER]);
+    pass_irq(c, reading, &v->irq[EX_OTHER_SGI]);
+    pass_ap_list(c, reading, v, i);
+    FIELD(v->used_lrs, uint16_t, 2);
+    for (uint32_t n = 0; n < v->used_lrs; n++)
+        pass_lr(c, reading, &v->lr[n], v);
+    if (reading)
+        derive_vcpu(m, v);
+}
+
+/* A set of host INTIDs as bits: 1, 2, 25, 26, 27, 30. */
+ALWAYS_INLINE void pass_set(struct codec *c, bool reading, uint32_t *set)
+{
+    uint64_t code = ((*set >> INTID_SGI_KICK) & 1U) |
+                    (((*set >> EX_DEVICE_SGI) & 1U) << 1) |
+                    (((*set >> INTID_MAINT) & 7U) << 2) |
+                    (((*set >> INTID_PTIMER) & 1U) << 5);
+
+    code = field(c, reading, code, 6);
+    if (reading)
+        *set = (uint32_t)((code & 1U) << INTID_SGI_KICK |
+                          ((code >> 1) & 1U) << EX_DEVICE_SGI |
+                          ((code >> 2) & 7U) << INTID_MAINT |
+                          ((code >> 5) & 1U) << INTID_PTIMER);
+}
+
+ALWAYS_INLINE void pass_isr(struct codec *c, bool reading, struct pcpu *p)
+{
+    FIELD(p->irq_stage, uint8_t, 2);
+    FIELD(p->irq_saved, uint8_t, 1);
+    FIELD(p->irq_pc, uint32_t, 11);
+    uint64_t scratch = field(c, reading, p->irq_scratch >> PYEMU_F_FIRE, 3);
+    uint64_t acked = field(c, reading, acked_code(p->acked), 3);
+    uint64_t idle = field(c, reading, p->running_prio == PRIORITY_IDLE, 1);
+
+    if (!reading)
+        return;
+    p->irq_scratch = scratch << PYEMU_F_FIRE;
+    p->acked = ACKED[acked];
+    p->running_prio = idle != 0 ? PRIORITY_IDLE : HOST_IRQ_PRIORITY;
+}
+
+ALWAYS_INLINE void pass_thread(struct codec *c, bool reading, uint32_t *thread)
+{
+    const uint64_t code =
+        field(c, reading, *thread == PYEMU_NONE ? 0 : *thread + 1U, 2);
+
+    if (reading)
+        *thread = code == 0 ? PYEMU_NONE : (uint32_t)code - 1U;
+}
+
+ALWAYS_INLINE void pass_pcpu(struct codec *c, bool reading, struct pyemu_explorer *x,
+                             uint32_t i)
+{
+    struct pyemu_machine *m = x->m;
+    struct pcpu *p = &m->pcpus[i];
+    const uint64_t kept = FLAG(VHE) | FLAG(GICV3) | FLAG(EOIMODE1) | FLAG(FORWARDED) |
+                          FLAG(DIRECT_P);
+    uint64_t f = ((p->flags >> FI_IRQ_OFF) & 1U) |
+                 ((p->flags >> PYEMU_F_SPURIOUS) & 1U) << 1 |
+                 ((p->flags >> PYEMU_F_ACK_FORWARDED) & 1U) << 2 |
+                 ((p->flags >> PYEMU_F_SYNC) & 1U) << 3;
+
+    f = field(c, reading, f, 4);
+    pass_thread(c, reading, &p->cur);
+    pass_thread(c, reading, &p->running);
+    pass_isr(c, reading, p);
+    pass_set(c, reading, &p->irq_line);
+    pass_set(c, reading, &p->irq_latch);
+    pass_set(c, reading, &p->irq_active);
+    uint64_t on = field(c, reading, (p->irq_enabled >> INTID_VTIMER) & 1U, 1);
+
+    for (uint32_t t = 0; t < N_TIMERS; t++) {
+        pass_timer(c, reading, &p->hw[t], t == TIMER_V ? EX_CNTVOFF : 0);
+        FIELD(p->line_target[t], uint8_t, 1);
+    }
+    uint64_t off = field(c, reading, p->offset_ticks != 0, 1);
+
+    FIELD(p->cnthctl, uint32_t, 2);
+    FIELD(p->online, uint8_t, 1);
+    FIELD(p->stale, uint8_t, 2);
+    FIELD(p->uie, uint8_t, 1);
+    FIELD(p->n_lrs, uint8_t, 2);
+    for (uint32_t n = 0; n < p->n_lrs; n++)
+        pass_lr(c, reading, &p->lr[n], &m->vcpus[0]);
+    if (!reading)
+        return;
+    p->flags = (p->flags & kept) | (f & 1U) << FI_IRQ_OFF |
+               ((f >> 1) & 1U) << PYEMU_F_SPURIOUS |
+               ((f >> 2) & 1U) << PYEMU_F_ACK_FORWARDED |
+               ((f >> 3) & 1U) << PYEMU_F_SYNC;
+    put_bit32(&p->irq_enabled, INTID_VTIMER, on != 0);
+    put_bit64(&p->flags, PYEMU_F_RUNNING, p->running != PYEMU_NONE);
+    p->offset_ticks = off != 0 ? EX_CNTVOFF : 0;
+}
+
+void ex_encode(struct pyemu_explorer *x, uint64_t *w)
+{
+    const struct pyemu_config *cfg = &x->m->s->cfg;
+    struct codec c = {.w = w, .deadlines = ex_deadlines(x),
+                      .now_cyc = x->m->pcpus[0].now_cyc};
+
+    ex_tidy(x);
+    for (uint32_t i = 0; i < x->n_words; i++)
+        w[i] = 0;
+    for (uint32_t i = 0; i < cfg->n_vcpus; i++) {
+        pass_vcpu(&c, false, x, i);
+    }
+    for (uint32_t i = 0; i < cfg->n_pcpus; i++) {
+        pass_pcpu(&c, false, x, i);
+    }
+    ASSERT(x->m, c.bit <= 64 * x->n_words);
+}
+
+static void rebuild_soft_timers(struct pyemu_machine *m)
+{
+    for (uint32_t n = 0; n < 2 * m->s->cfg.n_vcpus; n++) {
+        const uint32_t where = m->timer_nodes[n].queued;
+
+        if (where == 0)
+            continue;
+        m->timer_nodes[n].queued = 0;
+        soft_arm(m, &m->pcpus[where - 1], n, m->timer_nodes[n].key);
+    }
+}
+
+static void derive_pcpu(struct pcpu *p)
+{
+    for (uint32_t t = 0; t < N_TIMERS; t++) {
+        const bool line = has_bit32(p->irq_line, timer_intid(t));
+
+        put_bit64(&p->flags, timer_hcan(t), ctl_can_fire(p->hw[t].ctl));
+        put_bit64(&p->flags, timer_hdue(t), p->hw[t].expiry_cyc <= EX_NOW);
+        p->line_due_cyc[t] = line != (p->line_target[t] != 0) ? EX_LINE_WAITS
+                                                             : PYEMU_NEVER;
+    }
+    gic_update(p);
+}
+
+void ex_decode(struct pyemu_explorer *x, const uint64_t *w)
+{
+    struct pyemu_machine *m = x->m;
+    uint64_t copy[EX_MAX_WORDS + 1] = {0};
+    struct codec c = {.w = copy, .now_cyc = EX_NOW};
+
+    memcpy(copy, w, sizeof *w * x->n_words);
+    for (uint32_t i = 0; i < m->s->cfg.n_pcpus; i++) {
+        m->pcpus[i].now_cyc = EX_NOW;
+        m->pcpus[i].timers = PYEMU_NONE;
+        m->pcpus[i].rq = PYEMU_NONE;
+        m->pcpus[i].n_running = 0;
+    }
+    for (uint32_t i = 0; i < m->s->cfg.n_vcpus; i++)
+        pass_vcpu(&c, true, x, i);
+    for (uint32_t i = 0; i < m->s->cfg.n_pcpus; i++)
+        pass_pcpu(&c, true, x, i);
+    rebuild_soft_timers(m);
+    for (uint32_t i = 0; i < m->s->cfg.n_pcpus; i++)
+        derive_pcpu(&m->pcpus[i]);
+}
+
+/* Bits of a vCPU and of a pCPU without their list registers; ex_encode checks. */
+enum { VCPU_BITS = 163, PCPU_BITS = 71 };
+
+/* Words that any state of this shape can need. */
+uint32_t ex_words(const struct pyemu_explorer *x)
+{
+    const struct pyemu_config *cfg = &x->m->s->cfg;
+    const uint32_t n_lrs = cfg->n_lrs < EX_MAX_LRS ? cfg->n_lrs : EX_MAX_LRS;
+    const uint32_t lr_bits = 5 * n_lrs;
+
+    const uint32_t bits =
+        cfg->n_vcpus * (VCPU_BITS + lr_bits) + cfg->n_pcpus * (PCPU_BITS + lr_bits);
+
+    return (bits + 63) / 64;
+}

@@ -1,0 +1,109 @@
+/*
+ * tidy.c - one form for values that no step can read any more, so that states
+ * which behave alike are one state; and the copy that moves start from.
+ */
+#include <string.h>
+
+#include "explore/explore.h"
+
+/* A wake-up counts from the last check to the moment the thread is off. */
+static bool about_to_sleep(const struct vcpu *v)
+{
+    if (v->stage == STAGE_SLEEP)
+        return true;
+    if (v->stage != STAGE_HOOK)
+        return false;
+    return v->cont == CONT_CHECK_BLOCK ||
+           (v->cont == CONT_PUT_SCHED && v->saved_stage == STAGE_SLEEP) ||
+           ((v->cont == CONT_PUT_SCHED || v->cont == CONT_LOAD_SCHED) &&
+            v->saved_cont == CONT_CHECK_BLOCK);
+}
+
+/* Values that no step reads any more get one form. */
+static void tidy_vcpu(struct pyemu_explorer *x, uint32_t i)
+{
+    struct vcpu *v = &x->m->vcpus[i];
+    const uint32_t state = x->m->threads[i].state;
+    const uint64_t scratch = FLAG(FIRE) | FLAG(CHANGED) | FLAG(ACT);
+    const bool in_hook = v->stage == STAGE_HOOK;
+    const bool at_start = in_hook && v->pc == x->m->policy.hook_start[v->hook];
+
+    if (!in_hook) {
+        v->pc = 0;
+        v->hook = 0;
+        v->cont = CONT_NONE;
+    }
+    if ((!in_hook || at_start) && x->m->pcpus[x->m->threads[i].pcpu].irq_stage == 0)
+        v->flags &= ~scratch;
+    if (!in_hook || v->hook != PYEMU_H_CHECK)
+        v->flags &= ~FLAG(WAKE);
+    if (!in_hook || (v->hook != PYEMU_H_PUT && v->hook != PYEMU_H_LOAD))
+        v->flags &= ~FLAG(PREEMPTED);
+    if (!in_hook || v->hook != PYEMU_H_EXIT) {
+        v->after = AFTER_ENTER;
+        v->trap_op = EX_NO_TRAP;
+    } else if (v->reason <= PYEMU_X_IRQ_MAINT) {
+        v->trap_op = EX_NO_TRAP;
+    }
+    if (state == T_RUNNING && v->cont != CONT_PUT_SCHED && v->cont != CONT_LOAD_SCHED) {
+        v->saved_pc = 0;
+        v->saved_cont = 0;
+        v->saved_stage = 0;
+        v->saved_hook = 0;
+        v->saved_scratch = 0;
+    } else if (v->saved_stage != STAGE_HOOK) {
+        v->saved_hook = 0;
+        v->saved_scratch = 0;
+        v->saved_pc = 0;
+        v->saved_cont = 0;
+    }
+    v->flags &= ~(UINT64_C(15) << FI_REASON);
+    if (!about_to_sleep(v))
+        v->woken = 0;
+}
+
+static void tidy_pcpu(struct pcpu *p)
+{
+    if (p->irq_stage == 0) {
+        p->flags &= ~(FLAG(SPURIOUS) | FLAG(ACK_FORWARDED));
+        p->acked = INTID_SPURIOUS;
+        p->irq_pc = 0;
+        p->irq_scratch = 0;
+    }
+    if (!has_bit64(p->flags, FI_IRQ_OFF))
+        p->irq_saved = 0;
+}
+
+void ex_tidy(struct pyemu_explorer *x)
+{
+    for (uint32_t i = 0; i < x->m->s->cfg.n_vcpus; i++)
+        tidy_vcpu(x, i);
+    for (uint32_t i = 0; i < x->m->s->cfg.n_pcpus; i++)
+        tidy_pcpu(&x->m->pcpus[i]);
+}
+
+void ex_keep(struct pyemu_explorer *x)
+{
+    const struct pyemu_machine *m = x->m;
+    const struct pyemu_config *cfg = &m->s->cfg;
+
+    memcpy(x->saved.pcpus, m->pcpus, sizeof *m->pcpus * cfg->n_pcpus);
+    memcpy(x->saved.vcpus, m->vcpus, sizeof *m->vcpus * cfg->n_vcpus);
+    memcpy(x->saved.threads, m->threads, sizeof *m->threads * cfg->n_vcpus);
+    memcpy(x->saved.timer_nodes, m->timer_nodes,
+           sizeof *m->timer_nodes * 2 * cfg->n_vcpus);
+    memcpy(x->saved.ghost, x->ghost, sizeof x->ghost);
+}
+
+void ex_restore(struct pyemu_explorer *x)
+{
+    struct pyemu_machine *m = x->m;
+    const struct pyemu_config *cfg = &m->s->cfg;
+
+    memcpy(m->pcpus, x->saved.pcpus, sizeof *m->pcpus * cfg->n_pcpus);
+    memcpy(m->vcpus, x->saved.vcpus, sizeof *m->vcpus * cfg->n_vcpus);
+    memcpy(m->threads, x->saved.threads, sizeof *m->threads * cfg->n_vcpus);
+    memcpy(m->timer_nodes, x->saved.timer_nodes,
+           sizeof *m->timer_nodes * 2 * cfg->n_vcpus);
+    memcpy(x->ghost, x->saved.ghost, sizeof x->ghost);
+}

@@ -1,0 +1,126 @@
+"""``pyemu explore``: search a policy's every interleaving on a small machine."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, Final
+
+from .. import policy as policies
+from ..errors import ConfigError
+from ..explore import Exploration, explore
+from ..units import parse_int
+from .options import print_json
+
+__all__ = ["EXIT", "add", "main"]
+
+EXIT: Final = {"clean": 0, "violated": 1, "partial": 4}
+
+
+def add(verbs: Any) -> None:
+    """Register the verb."""
+    parser = verbs.add_parser("explore", help="prove a policy on a small machine")
+    add_one = parser.add_argument
+    add_one("--policy", required=True, metavar="P", help="name or TOML file")
+    add_one("--vcpus", default="1", metavar="N", help="1 or 2")
+    add_one("--pcpus", default="1", metavar="N", help="1 or 2")
+    add_one("--lrs", default="4", metavar="N", help="list registers")
+    add_one("--gic", choices=("v2", "v3"), default="v3")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--vhe", dest="vhe", action="store_true", default=True)
+    mode.add_argument("--nvhe", dest="vhe", action="store_false")
+    bound = parser.add_mutually_exclusive_group()
+    bound.add_argument("--depth", metavar="N", help="at most so many choices")
+    bound.add_argument("--exhaust", action="store_true", help="no bound (the default)")
+    add_one("--max-states", default="200000000", metavar="N")
+    add_one("--memory", default="8", metavar="GIB", help="bound of the visited set")
+    add_one("--alphabet", metavar="A,B", help="a smaller alphabet: never clean")
+    add_one("--invariants", metavar="1,3", help="a choice of invariants")
+    add_one("--no-reduce", action="store_true", help="keep and interleave every step")
+    add_one("--json", action="store_true", help="print one JSON object")
+    add_one("--emit-test", metavar="FILE", help="write a finding as a pytest file")
+    parser.set_defaults(main=main)
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [n.strip() for n in text.split(",") if n.strip()]
+
+
+def main(args: argparse.Namespace) -> int:
+    """Explore; 0 clean, 1 violated, 4 partial."""
+    chosen = _names(args.invariants)
+    found = explore(
+        policies.load_policy(args.policy),
+        vcpus=parse_int("--vcpus", args.vcpus),
+        pcpus=parse_int("--pcpus", args.pcpus),
+        lrs=parse_int("--lrs", args.lrs),
+        gic=args.gic,
+        vhe=args.vhe,
+        depth=None if args.depth is None else parse_int("--depth", args.depth),
+        max_states=parse_int("--max-states", args.max_states),
+        max_bytes=parse_int("--memory", args.memory) * 2**30,
+        alphabet=_names(args.alphabet),
+        invariants=None
+        if chosen is None
+        else [parse_int("--invariants", n.lstrip("iI")) for n in chosen],
+        reduce=not args.no_reduce,
+    )
+    if args.emit_test is not None:
+        _emit(args, found)
+    if args.json:
+        print_json(found.to_dict())
+    else:
+        _print(found)
+    return EXIT[found.verdict]
+
+
+def _print(found: Exploration) -> None:
+    if found.invariant:
+        print(found.timeline() + "\n")
+    rate = found.states / found.seconds if found.seconds else 0.0
+    print(
+        f"{found.policy}: {found.verdict}: {found.reason}\n"
+        f"{found.states:,} states kept, {found.transitions:,} steps, depth "
+        f"{found.depth}, {found.seconds:.2f} s ({rate:,.0f} states/s), "
+        f"{found.bytes_per_state:.0f} bytes a state"
+    )
+
+
+_TEST = '''"""Found by pyemu explore: {clause}."""
+
+import pyemu as pe
+
+
+def test_{name}():
+    """The policy must not break I{number} any more."""
+    policy = pe.policy.load_policy({policy!r})
+    found = pe.explore(
+        policy,
+        vcpus={vcpus},
+        pcpus={pcpus},
+        lrs={lrs},
+        gic={gic!r},
+        vhe={vhe},
+        alphabet={names},
+        invariants=[{number}],
+        max_states={states},
+    )
+    assert not found.invariant, found.timeline()
+'''
+
+
+def _emit(args: argparse.Namespace, found: Exploration) -> None:
+    """Write the finding as a test that fails until the policy is repaired."""
+    if not found.invariant:
+        raise ConfigError("--emit-test", args.emit_test, "a finding to write")
+    bounds, alphabet = found.bounds, found.alphabet
+    text = _TEST.format(
+        clause=found.clause,
+        name="".join(c if c.isalnum() else "_" for c in found.policy),
+        number=found.invariant,
+        policy=args.policy,
+        states=found.states * 2,
+        names=alphabet["actions"] + alphabet["guest"],
+        **{k: bounds[k] for k in ("vcpus", "pcpus", "lrs", "gic", "vhe")},
+    )
+    Path(args.emit_test).write_text(text, encoding="utf-8")

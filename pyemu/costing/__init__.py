@@ -1,0 +1,1 @@
+"""What operations cost: measured by running them, published, and fitted to a log."""

@@ -1,0 +1,298 @@
+"""Exhaustive exploration of small machines: every interleaving of a policy's steps.
+
+The search is C's (csrc/explore); here are the bounds, the names, the verdict and the
+timeline. A policy is `clean` only if every reachable state has been seen, with the
+whole alphabet of docs/semantics.md section 8 and every invariant asked for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _ffi
+from ._ffi_explore import Explorer
+from .assemble import set_policy
+from .errors import ConfigError, unknown_name
+from .exploring import CLAUSES, SECTIONS, timeline
+from .policy import Policy
+from .policy import get as get_policy
+
+__all__ = ["ACTIONS", "CYCLES", "GUEST", "SAFETY", "Exploration", "explore"]
+
+ACTIONS: Final = tuple(n for n in _ffi.enum("action", "PYEMU_A_") if n != "count")
+GUEST: Final = tuple(n for n in _ffi.enum("guest_choice", "PYEMU_GC_") if n != "count")
+# Section 8 has these, too; the model cannot do them yet, so no verdict is `clean`.
+MISSING: Final = ("dir", "work_run", "save_vgic", "restore", "userspace_irqchip")
+# Distributor writes on a mapped interrupt, which the core does not forward (B33).
+DIST_WRITES: Final = ("spend", "cpend", "sactive", "cactive")
+HOTPLUG: Final = ("offline", "online")
+SAFETY: Final = (1, 3, 5, 6, 7, 8, 9, 13, 14)
+CYCLES: Final = (2, 4, 11, 12)
+ENDS: Final = (
+    *("every reachable state seen", "an invariant is broken", "depth reached"),
+    *("number of states reached", "memory bound reached", "interrupted"),
+)
+CNTVOFF_TICKS: Final = 64
+_GIB: Final = 2**30
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """What a search found.
+
+    Attributes
+    ----------
+    verdict
+        ``clean``, ``violated`` or ``partial``.
+    reason
+        Why the search ended, and what keeps a verdict from being clean.
+    states, transitions
+        States kept; single steps executed (those without a choice are not kept).
+    seconds
+        Wall time of the searches, s.
+    bytes_per_state
+        Of the visited set, links and table included.
+    invariant, clause
+        The broken invariant (0: none) and what it says.
+    rows
+        The counterexample, ``struct pyemu_explore_row``.
+    loop_row
+        Liveness: the row where the cycle begins.
+    """
+
+    policy: str
+    verdict: str
+    reason: str
+    states: int
+    transitions: int
+    seconds: float
+    bytes_per_state: float
+    depth: int
+    bounds: dict[str, Any]
+    alphabet: dict[str, list[str]]
+    invariants: list[int]
+    invariant: int = 0
+    clause: str = ""
+    rows: NDArray[Any] = field(default_factory=lambda: np.zeros(0))
+    loop_row: int = 0
+
+    def timeline(self) -> str:
+        """Return the counterexample, one line a step; empty if there is none."""
+        if not self.invariant:
+            return ""
+        head = timeline(self.rows, self.loop_row)
+        section = SECTIONS.get(self.invariant, "7")
+        return (
+            f"{head}\n\nI{self.invariant} is broken: {self.clause} (section {section})"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values for ``--json``."""
+        rate = self.transitions / self.seconds if self.seconds else 0.0
+        return {
+            "schema": 1,
+            "policy": self.policy,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "states": self.states,
+            "transitions": self.transitions,
+            "seconds": round(self.seconds, 3),
+            "states_per_s": round(self.states / self.seconds) if self.seconds else 0,
+            "transitions_per_s": round(rate),
+            "bytes_per_state": round(self.bytes_per_state, 1),
+            "depth": self.depth,
+            "bounds": self.bounds,
+            "alphabet": self.alphabet,
+            "invariants": [f"I{n}" for n in self.invariants],
+            "invariant": f"I{self.invariant}" if self.invariant else None,
+            "clause": self.clause or None,
+            "trace": self.timeline().splitlines(),
+        }
+
+
+def _mask(what: str, names: Iterable[str], known: tuple[str, ...]) -> int:
+    mask = 0
+    for name in names:
+        if name not in known:
+            raise unknown_name(what, name, known)
+        mask |= 1 << known.index(name)
+    return mask
+
+
+def _core(policy: Policy, shape: dict[str, Any]) -> _ffi.Core:
+    """Build the machine an explorer starts from: one VM, one op, unit costs."""
+    vhe = bool(shape["vhe"])
+    config = {
+        "cpu_hz": 1_000_000_000,
+        "cntfrq_hz": 1_000_000_000,
+        "n_pcpus": shape["pcpus"],
+        "n_vcpus": shape["vcpus"],
+        "n_vms": 1,
+        "n_programs": 1,
+        "n_lrs": shape["lrs"],
+        "gic_version": 2 if shape["gic"] == "v2" else 3,
+        "vhe": int(vhe),
+        "host_eoimode1": 1,
+        "forwarded": 1,
+        "direct_ptimer": int(policy.direct_ptimer and vhe),
+        "preempt_full": 1,
+        "plain": 1,
+        "nohz_idle": 1,
+        "interacts": 1,
+    }
+    core = _ffi.Core(config)
+    n_prims = _ffi.enum("prim", "PYEMU_P_")["count"]
+    core.set_costs(np.ones(n_prims, dtype=np.uint32))
+    set_policy(core, policy.compile())
+    core.set_array("program", np.zeros(1, dtype=_ffi.dtype("op")), 0)
+    vm = {"cntvoff_ticks": CNTVOFF_TICKS, "first_vcpu": 0, "n_vcpus": shape["vcpus"]}
+    core.set_item("vm", 0, vm)
+    for index in range(shape["vcpus"]):
+        fields = {
+            "id": index,
+            "pcpu": index % shape["pcpus"],
+            "irq_entry": _ffi.NONE_U32,
+            "weight": 1024,
+            "powered_on": 1,
+        }
+        core.set_item("vcpu", index, fields)
+    core.start()
+    return core
+
+
+def _check(shape: dict[str, Any]) -> None:
+    for name, low, high in (("vcpus", 1, 2), ("pcpus", 1, 2), ("lrs", 3, 16)):
+        if not low <= int(shape[name]) <= high:
+            words = f"a whole number from {low} to {high}"
+            raise ConfigError(f"explore.{name}", shape[name], words)
+    if shape["gic"] not in ("v2", "v3"):
+        raise ConfigError("explore.gic", shape["gic"], "v2 or v3")
+
+
+def whole_alphabet(pcpus: int) -> tuple[list[str], list[str]]:
+    """Return the host actions and guest operations of the default alphabet."""
+    actions = [a for a in ACTIONS if pcpus > 1 or a not in HOTPLUG]
+    return actions, [g for g in GUEST if g not in DIST_WRITES]
+
+
+def _chosen(
+    every: list[str], ops: list[str], alphabet: Iterable[str] | None
+) -> tuple[list[str], list[str]]:
+    """Split an alphabet into host actions and guest operations."""
+    if alphabet is None:
+        return every, ops
+    names = list(alphabet)
+    for name in names:
+        if name not in ACTIONS + GUEST:
+            raise unknown_name("explore.alphabet", name, ACTIONS + GUEST)
+    guest = [name for name in names if name in GUEST]
+    return [name for name in names if name in ACTIONS], guest or ops
+
+
+def explore(
+    policy: Policy | str,
+    *,
+    vcpus: int = 1,
+    pcpus: int = 1,
+    lrs: int = 4,
+    gic: str = "v3",
+    vhe: bool = True,
+    depth: int | None = None,
+    max_states: int = 200_000_000,
+    max_bytes: int = 8 * _GIB,
+    alphabet: Iterable[str] | None = None,
+    invariants: Iterable[int] | None = None,
+    reduce: bool = True,
+) -> Exploration:
+    """Search every state of a small machine for a broken invariant.
+
+    Parameters
+    ----------
+    policy
+        A policy or the name of a shipped one.
+    vcpus, pcpus, lrs, gic, vhe
+        The machine: at most 2 on 2.
+    depth
+        Bound on the number of choices; None: until every state has been seen.
+    max_states, max_bytes
+        Bounds of the visited set; reaching one gives a partial verdict.
+    alphabet
+        A smaller one, names of `ACTIONS` and `GUEST`: never a clean verdict. If it
+        names no guest operation, all of them.
+    invariants
+        Numbers from `SAFETY` and `CYCLES`; None: all of them.
+    reduce
+        Whether outside events wait until something can notice them and steps
+        without a choice are passed over; the verdict is the same.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name or a machine that cannot be explored.
+    """
+    table = get_policy(policy) if isinstance(policy, str) else policy
+    shape = {"vcpus": vcpus, "pcpus": pcpus, "lrs": lrs, "gic": gic, "vhe": vhe}
+    _check(shape)
+    every, ops = whole_alphabet(pcpus)
+    chosen, choices = _chosen(every, ops, alphabet)
+    wanted = sorted(SAFETY + CYCLES if invariants is None else invariants)
+    for number in wanted:
+        if number not in SAFETY + CYCLES:
+            known = [str(n) for n in SAFETY + CYCLES]
+            raise unknown_name("explore.invariant", str(number), known)
+    config = {
+        "actions": _mask("explore.action", chosen, ACTIONS),
+        "guest": _mask("explore.guest", choices, GUEST),
+        "invariants": sum(1 << n for n in wanted if n in SAFETY),
+        "max_states": max_states,
+        "max_bytes": max_bytes,
+        "max_depth": 2**31 if depth is None else depth,
+        "reduce": int(reduce),
+    }
+    left_out = [a for a in (*every, *GUEST) if a not in (*chosen, *choices)]
+    bounds = {**shape, "depth": depth, "max_states": max_states, "reduce": reduce}
+    said = {"actions": chosen, "guest": choices, "left_out": [*left_out, *MISSING]}
+    searcher = Explorer(_core(table, shape), config)
+    try:
+        return _search(searcher, table.name, wanted, bounds, said)
+    finally:
+        searcher.close()
+
+
+def _search(
+    searcher: Explorer,
+    name: str,
+    wanted: list[int],
+    bounds: dict[str, Any],
+    alphabet: dict[str, list[str]],
+) -> Exploration:
+    """Run the safety search, then a cycle search for each liveness invariant."""
+    start = time.perf_counter()
+    got = searcher.safety()
+    if ENDS[got["end"]] == ENDS[0]:
+        for number in (n for n in wanted if n in CYCLES):
+            got = searcher.cycles(number)
+            if got["invariant"]:
+                break
+    seconds = time.perf_counter() - start
+    reason, verdict = ENDS[got["end"]], "partial"
+    if got["invariant"]:
+        verdict = "violated"
+    elif got["end"] == 0 and alphabet["left_out"]:
+        reason += "; alphabet without " + ", ".join(alphabet["left_out"])
+    elif got["end"] == 0:
+        verdict = "clean"
+    return Exploration(
+        *(name, verdict, reason, got["states"], got["transitions"], seconds),
+        got["bytes"] / max(1, got["states"]),
+        *(got["depth"], bounds, alphabet, wanted, got["invariant"]),
+        CLAUSES[got["detail"]],
+        searcher.rows(got["n_rows"]),
+        got["loop_row"],
+    )

@@ -1,0 +1,91 @@
+"""`lazy-fixed`: lazy with the smallest edits that the explorer asks for.
+
+Each edit names what it repairs; `pyemu explore --policy lazy` finds the first of them.
+"""
+# ruff: noqa: F403, F405
+
+from __future__ import annotations
+
+from typing import Final
+
+from .guards import enabled, fire, running, vact_v
+from .guards import level_p as p_high
+from .guards import level_v as v_high
+from .kernels import LAZY_HOOKS, LAZY_SECTIONS, lazy, lazy_abort, lazy_enter, lazy_exit
+from .parts import (
+    EMULATE,
+    FIRES_P,
+    FIRES_V,
+    FIRES_V_LOADED,
+    IN_KERNEL,
+    TRAPS_OFF,
+    TRAPS_ON,
+    UPDATE_P,
+    asks,
+    check_block,
+    to_guest,
+    to_host,
+)
+from .prims import *
+from .steps import under
+from .table import Policy
+
+__all__ = ["lazy_fixed"]
+
+# The timer sync of 4.3, and: a level that stays up is entered as a HW list register,
+# so the physical interrupt must be active by then, line latency or not (I3, B49).
+SYNC_FIXED: Final = under(
+    v_high,
+    cntv_ctl_r,
+    cntv_cval_r,
+    FIRES_V,
+    active_set_v.when(fire & IN_KERNEL),
+    under(
+        ~fire,
+        inject_v_fire,
+        active_clear_v.when(IN_KERNEL & ~vact_v),
+        level_v_clear,
+    ),
+)
+
+FIXED_HOOKS: Final = {
+    **LAZY_HOOKS,
+    "enter": lazy_enter(to_guest(TRAPS_ON)),
+    "abort": lazy_abort(SYNC_FIXED),
+    "exit": lazy_exit(to_host(TRAPS_OFF), SYNC_FIXED),
+    # An interrupt in service ends no WFI (I12, B43). A loaded timer is asked in the
+    # hardware: its line may not have reached the GIC since load restored it (I5).
+    "check": (
+        preempt_off,
+        check_block(
+            wake_if.when(v_high & ~vact_v),
+            wake_if.when(p_high),
+            under(~vact_v, asks(FIRES_V_LOADED)),
+            asks(FIRES_P),
+        ),
+        preempt_on,
+    ),
+    # An ISR that finds nothing to raise leaves the PPI active: nobody else will
+    # deactivate it (I3, B44).
+    "vtimer_isr": (
+        *LAZY_HOOKS["vtimer_isr"],
+        active_clear_v.when(running & ~v_high & ~vact_v & IN_KERNEL),
+    ),
+    # A trapped CNTP access is no business of the virtual timer: its memory copy is
+    # stale while loaded (I3, I7, B13). The soft timer first, then the level (B07).
+    "pt_trap": under(enabled, EMULATE, UPDATE_P),
+    # What expired while out is injected at load (I2, B08).
+    "load": (*LAZY_HOOKS["load"], under(enabled, UPDATE_P)),
+    # 4.16: the mapped interrupt's virtual state is reset with the vCPU (I2, B11).
+    "reset": (*LAZY_HOOKS["reset"], vgic_reset_v.when(enabled & IN_KERNEL)),
+}
+
+lazy_fixed: Final = Policy(
+    "lazy-fixed",
+    "lazy, repaired: the smallest edits the explorer asks for",
+    "none: 4.15.0 with B07 B08 B11 B12 B13 B43 B44 B49 closed",
+    LAZY_SECTIONS,
+    FIXED_HOOKS,
+    # B12: no ioctl but KVM_RUN loads the vCPU, as from 4.16 on.
+    (lazy.switches - {"ioctl_loads"}) | {"pending_pmr"},
+)
