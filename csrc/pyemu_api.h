@@ -655,6 +655,7 @@ struct pyemu_code_config {
     uint32_t marks;    /* HINT 80 starts, HINT 81 ends the measured region */
     uint32_t has_crc32;
     uint32_t has_pan;
+    uint32_t no_jit;   /* interpret; the same run, slower */
     uint8_t cost_cyc[16]; /* by instruction class, 0 = 1; see a64/a64.h */
 };
 

@@ -134,8 +134,10 @@ static uint32_t translation(struct a64_cpu *c, uint32_t idx)
     struct a64_code *code = c->cur_code;
     if (code->slot[idx].rem == 0)
         a64_decode_block(c, code, idx);
-    if (code->jit[idx] == 0)
+    if (code->jit[idx] == 0) {
         a64_jit_translate(c->mem->jit, c->mem, code, idx);
+        c->stats.blocks_translated++;
+    }
     return code->jit[idx];
 }
 

@@ -336,6 +336,9 @@ bool a64_mem_is_present(const struct a64_mem *mem, uint64_t ipa)
     return page != NULL && (page->flags & PG_PRESENT);
 }
 
+bool a64_mem_has_jit(const struct a64_mem *mem)
+{ return mem->jit != NULL; }
+
 int a64_mem_set_present(struct a64_mem *mem, uint64_t ipa, uint64_t len, bool present)
 {
     if ((ipa | len) % A64_PAGE_SIZE != 0 || !range_is_ram(mem, ipa, len))

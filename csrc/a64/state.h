@@ -109,7 +109,7 @@ struct a64_arch {
     /* Flags as words: N = fn<63>, Z = (fz == 0), C = fc (0 or 1), V = fv<63>. fn and fz
      * are both the last result (32-bit ones sign-extended), and differ only if software
      * wrote N and Z. */
-    uint64_t fn, fz, fc, fv;
+    uint64_t fn, fz, fc, fv; /* in this order, see a64_flag_words() */
     uint64_t pc;
     uint64_t sp[2]; /* SP_EL0, SP_EL1; the live one is x[R_SP] */
     uint64_t now_cyc, n_insns;
