@@ -109,8 +109,9 @@ static void flags_are_set(struct a64_emit *e)
 
 uint32_t a64_jit_cond(struct a64_emit *e, uint32_t cond)
 {
-    static const uint8_t cc[N_CONDS] = { CC_E,  CC_NE, CC_AE, CC_B,  CC_S, CC_NS, CC_O,
-                                         CC_NO, CC_A,  CC_BE, CC_GE, CC_L, CC_G,  CC_LE };
+    static const uint8_t cc[N_CONDS] = { CC_E,  CC_NE, CC_AE, CC_B, CC_S,
+                                         CC_NS, CC_O,  CC_NO, CC_A, CC_BE,
+                                         CC_GE, CC_L,  CC_G,  CC_LE };
     flags_to_host(e);
     return cc[cond];
 }

@@ -3,7 +3,10 @@
 #include "jit_x86.h"
 
 enum { MODE_I, MODE_R, MODE_RS, MODE_RU, MODE_PRE, MODE_POST, MODE_SP, N_ADDRESS };
-enum { TAG_R = offsetof(struct a64_ftlb, rtag), TAG_W = offsetof(struct a64_ftlb, wtag) };
+enum {
+    TAG_R = offsetof(struct a64_ftlb, rtag),
+    TAG_W = offsetof(struct a64_ftlb, wtag)
+};
 
 _Static_assert(sizeof(struct a64_ftlb) == 32 && FTLB_SIZE == 256, "see probe()");
 

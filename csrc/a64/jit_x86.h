@@ -93,7 +93,7 @@ static inline void note_flags(struct a64_emit *e, uint32_t op)
 
 enum { REX_W = 8, REX_FORCE = 0x40 };
 
-/* op reg, rm between host registers. w: 0 or REX_W (or REX_FORCE for byte registers). */
+/* op reg, rm between host registers. w: 0, REX_W, or REX_FORCE for byte registers. */
 static inline void x_rr(struct a64_emit *e, uint32_t w, uint32_t op, uint32_t reg,
                         uint32_t rm)
 {
