@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -137,7 +138,7 @@ class MachineCode:
 def images() -> list[str]:
     """Return the names of the shipped guest images."""
     folder = resources.files("pyemu") / "data" / "guests"
-    return sorted(f.name.removesuffix(".bin") for f in folder.iterdir())
+    return sorted(f.name.partition(".bin")[0] for f in folder.iterdir())
 
 
 def image_bytes(name: str) -> bytes:
@@ -149,9 +150,11 @@ def image_bytes(name: str) -> bytes:
         If there is neither.
     """
     if name in images():
-        return (
-            resources.files("pyemu") / "data" / "guests" / f"{name}.bin"
-        ).read_bytes()
+        folder = resources.files("pyemu") / "data" / "guests"
+        plain = folder / f"{name}.bin"
+        if plain.is_file():
+            return plain.read_bytes()
+        return gzip.decompress((folder / f"{name}.bin.gz").read_bytes())
     try:
         return Path(name).read_bytes()
     except OSError as exc:
