@@ -21,7 +21,9 @@ enum {
     PSCI_FEATURES = 0x0400000a
 };
 
-enum { FUNCTION_MASK = 0x3fffffff, FAST_MASK = 0x7fffffff, VERSION_1_0 = 0x10000, VERSION_1_1 = 0x10001,
+enum { FUNCTION_MASK = 0x3fffffff, FAST_MASK = 0x7fffffff };
+
+enum { VERSION_1_0 = 0x10000, VERSION_1_1 = 0x10001,
        NO_MIGRATION = 2 };
 
 enum psci_error {
