@@ -27,6 +27,7 @@ from . import (
     profile,
     profiles,
     run,
+    validate,
 )
 
 __all__ = ["main", "parser"]
@@ -35,6 +36,7 @@ OK, CHECK_FAILED, USAGE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 3, 130
 VERBS: Final = (
     run,
     compare,
+    validate,
     profile,
     explore,
     bugs,
