@@ -68,7 +68,7 @@ SKIPPED = GUEST | {"user", "extra", "ipi_latency"}
 
 def recorded_instructions():
     """Host instructions of each recorded run of the 4.14 kernels."""
-    path = Path(__file__).parents[1] / "data" / "recorded_counts.csv"
+    path = Path(__file__).parents[1] / "data" / "recorded_instructions.csv"
     with path.open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             kernel, _, cpu, gic, scenario = row["run"].split("-")
