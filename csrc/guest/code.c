@@ -54,6 +54,8 @@ static void timer_written(struct pyemu_machine *m, struct pcpu *p, struct vcpu *
     }
     trace(m, p, vcpu_idx(m, v), KIND(PYEMU_E_TIMER_WRITE, t), r->cval_ticks);
     timer_recalc(m, p, t);
+    if (t == TIMER_V && timer_line(p, TIMER_V))
+        deadline_expired(m, v);
     horizon_update(m, p);
 }
 

@@ -98,6 +98,8 @@ bool ops_timer(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     trace(m, p, vcpu_idx(m, v), KIND(PYEMU_E_TIMER_WRITE, op->a),
           p->hw[op->a].cval_ticks);
     timer_recalc(m, p, op->a);
+    if (op->a == TIMER_V && timer_line(p, TIMER_V))
+        deadline_expired(m, v); /* the line may have been high before */
     if (before_cyc == p->horizon_cyc) /* else recalc has done what is needed */
         horizon_update(m, p);
     return true;

@@ -128,6 +128,9 @@ class Untrapped:
             self.new_deadline(hw)
         self.pcpu.record("timer_write", self.vcpu, op.a, hw.cval)
         self.pcpu.retimed()
+        if op.a == 0 and self.pcpu.line_v.raw and not self.vcpu.expiry_noted:
+            self.vcpu.expiry_noted = True  # the line was high already
+            self.machine.counters["expiries"] += 1
 
     def new_deadline(self, hw: Timer) -> None:
         """Each write of the virtual timer ends one deadline and may begin another."""

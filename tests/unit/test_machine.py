@@ -240,7 +240,7 @@ def test_a_write_begins_another_deadline_even_at_the_same_value():
     """Expiries are counted by guest write, not by CVAL (1.1); the books balance."""
     p = pe.Program().timer_ctl(True, False)
     for _ in range(3):
-        p.timer_cval(50).compute(500)
+        p.timer_cval(50).compute(50_000)
     load = pe.loads.custom(pe.Workload.of([p.timer_ctl(False, False).end().build()]))
     res = pe.run("eager", load, host=UNIT)
     assert res.counters["expiries"] == 4, "CTL meets CVAL 0, then 50 thrice"
