@@ -31,6 +31,7 @@ C_LAYERS = [
 # Python: a module may import what stands strictly below its group, or in it.
 PY_LAYERS = [
     {"cli", "__main__"},
+    {"validation"},
     {
         "replaying",
         "run",
@@ -61,7 +62,7 @@ PY_LAYERS = [
     {"policy", "result", "summary"},
     {"_ffi", "_ffi_code", "_ffi_explore"},
     {"config", "costs"},
-    {"units", "errors", "version", "_build_core", "_core"},
+    {"units", "errors", "files", "version", "_build_core", "_core"},
 ]
 
 

@@ -17,6 +17,7 @@ from ..errors import PyemuError, TraceError
 from ..version import VERSION
 from . import (
     bugs,
+    calibrate,
     compare,
     explore,
     guest,
@@ -26,6 +27,7 @@ from . import (
     profile,
     profiles,
     run,
+    validate,
 )
 
 __all__ = ["main", "parser"]
@@ -34,11 +36,13 @@ OK, CHECK_FAILED, USAGE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 3, 130
 VERBS: Final = (
     run,
     compare,
+    validate,
     profile,
     explore,
     bugs,
     guest,
     microbench,
+    calibrate,
     loads,
     policies,
     profiles,

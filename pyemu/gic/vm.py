@@ -12,7 +12,7 @@ from typing import Final
 
 from .. import _ffi
 from ..assemble import Blueprint
-from . import VIRT, Gic
+from . import VIRT, Board, Gic
 from .port import MemoryPort
 
 __all__ = ["GICD_BASE", "GICR_BASE", "N_IRQS", "CorePort", "VmGics"]
@@ -65,10 +65,23 @@ class CorePort:
         """Change it; the core queues, dequeues and kicks as it must."""
         if field not in _IN_CORE:
             self._rest.set(vcpu, intid, field, value)
+            self._route(intid, field, value)
             return
         state = self._core.irq_get(self._first + vcpu, intid)
         state[_IN_CORE[field]] = value
         self._core.irq_set(self._first + vcpu, intid, state)
+
+    def _route(self, intid: int, field: str, value: int) -> None:
+        """Tell the core where an SPI goes: GICv2 the lowest target, as KVM has it."""
+        if field == "targets" and value:
+            target = (value & -value).bit_length() - 1
+        elif field == "route":
+            owners = {self._rest.affinity(v): v for v in range(self.n_vcpus)}
+            target = owners.get(value & 0xFF_FFFF | value >> 8 & 0xFF00_0000, -1)
+        else:
+            return
+        if 0 <= target < self.n_vcpus:
+            self._core.command("irq_route", self._first, intid, target)
 
     def send_sgi(self, source: int, targets: Sequence[int], intid: int) -> None:
         """Send an SGI: the core injects it wherever each target is, and kicks."""
@@ -90,6 +103,11 @@ class VmGics:
         self._blueprint = blueprint
         self._gics: dict[int, Gic] = {}
 
+    def _frames(self, vm: int) -> Board:
+        """Return where a VM's board has its frames; op programs use `VIRT`."""
+        code = self._blueprint.workloads[vm].code
+        return Board(*code.board.frames) if code else VIRT
+
     def answer(self, vcpu: int) -> None:
         """Answer the distributor access that a vCPU waits for."""
         vm, index = self._blueprint.vm_of(vcpu)
@@ -97,7 +115,7 @@ class VmGics:
             n = self._blueprint.vms[vm].n_vcpus
             version = 2 if self._blueprint.gic == "v2" else 3
             port = CorePort(self._core, vcpu - index, n, version)
-            self._gics[vm] = Gic(port, version)
+            self._gics[vm] = Gic(port, version, self._frames(vm))
         gic, access = self._gics[vm], self._core.mmio(vcpu)
         address, size = access["address"], access["size"]
         if access["is_write"]:
