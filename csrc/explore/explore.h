@@ -169,6 +169,7 @@ struct pyemu_explorer {
 
 /* space.c */
 void ex_tidy(struct pyemu_explorer *x);
+void ex_rearm(struct pyemu_machine *m);
 void ex_encode(struct pyemu_explorer *x, uint64_t *w);
 void ex_decode(struct pyemu_explorer *x, const uint64_t *w);
 void ex_keep(struct pyemu_explorer *x);    /* decoded state -> x->saved */

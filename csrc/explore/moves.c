@@ -182,7 +182,8 @@ static void before_step(struct pyemu_explorer *x, const struct pcpu *p,
 static void isr_step(struct pyemu_explorer *x, struct pcpu *p)
 {
     const struct policy_table *t = &x->m->policy;
-    const bool reads = p->irq_pc < t->n_steps && t->steps[p->irq_pc].prim == PYEMU_P_IAR_R;
+    const bool reads =
+        p->irq_pc < t->n_steps && t->steps[p->irq_pc].prim == PYEMU_P_IAR_R;
 
     if (p->irq_pc < t->n_steps)
         before_step(x, p, p->running == PYEMU_NONE ? NULL : &x->m->vcpus[p->running],
@@ -391,7 +392,7 @@ static void outside(struct pyemu_explorer *x, ex_move mv)
 /* Maintenance conditions follow the guest's own list registers (2.3). */
 static void maintenance(struct pyemu_machine *m, struct pcpu *p)
 {
-    if ((p->uie | p->eisr) == 0 || p->cur == PYEMU_NONE || m->vcpus[p->cur].stage != STAGE_GUEST)
+    if (p->cur == PYEMU_NONE || m->vcpus[p->cur].stage != STAGE_GUEST)
         return;
     const bool line = vcpuif_misr(p, &m->vcpus[p->cur]) != 0;
 

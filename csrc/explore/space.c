@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "explore/explore.h"
-#include "host/softtimer.h"
 #include "hw/gic.h"
 #include "hw/timer.h"
 
@@ -274,9 +273,8 @@ ALWAYS_INLINE void pass_guest(struct codec *c, bool reading, struct vcpu *v)
     uint64_t code = field(c, reading, intid_code(v->iar), 2);
     uint64_t open = field(c, reading, v->pmr != 0, 1);
     uint64_t saved = field(c, reading, v->vmcr_pmr != 0, 1);
-    uint64_t running = field(c, reading,
-                             ((v->vapr >> EX_OTHER_GROUP) & 1U) |
-                                 ((v->vapr >> EX_HOST_GROUP) & 1U) << 1, 2);
+    uint64_t runs_other = field(c, reading, (v->vapr >> EX_OTHER_GROUP) & 1U, 1);
+    uint64_t runs = field(c, reading, (v->vapr >> EX_HOST_GROUP) & 1U, 1);
 
     FIELD(v->pstate_i, uint8_t, 1);
     FIELD(v->in_irq, uint8_t, 1);
@@ -287,8 +285,7 @@ ALWAYS_INLINE void pass_guest(struct codec *c, bool reading, struct vcpu *v)
     v->iar = INTIDS[code];
     v->pmr = open != 0 ? PRIORITY_IDLE + 1U : 0;
     v->vmcr_pmr = saved != 0 ? PRIORITY_IDLE + 1U : 0;
-    v->vapr = (uint32_t)((running & 1U) << EX_OTHER_GROUP |
-                         (running >> 1) << EX_HOST_GROUP);
+    v->vapr = (uint32_t)(runs_other << EX_OTHER_GROUP | runs << EX_HOST_GROUP);
 }
 
 static void derive_vcpu(struct pyemu_machine *m, struct vcpu *v)
@@ -449,18 +446,6 @@ void ex_encode(struct pyemu_explorer *x, uint64_t *w)
     ASSERT(x->m, c.bit <= 64 * x->n_words);
 }
 
-static void rebuild_soft_timers(struct pyemu_machine *m)
-{
-    for (uint32_t n = 0; n < 2 * m->s->cfg.n_vcpus; n++) {
-        const uint32_t where = m->timer_nodes[n].queued;
-
-        if (where == 0)
-            continue;
-        m->timer_nodes[n].queued = 0;
-        soft_arm(m, &m->pcpus[where - 1], n, m->timer_nodes[n].key);
-    }
-}
-
 static void derive_pcpu(struct pcpu *p)
 {
     for (uint32_t t = 0; t < N_TIMERS; t++) {
@@ -491,7 +476,7 @@ void ex_decode(struct pyemu_explorer *x, const uint64_t *w)
         pass_vcpu(&c, true, x, i);
     for (uint32_t i = 0; i < m->s->cfg.n_pcpus; i++)
         pass_pcpu(&c, true, x, i);
-    rebuild_soft_timers(m);
+    ex_rearm(m);
     for (uint32_t i = 0; i < m->s->cfg.n_pcpus; i++)
         derive_pcpu(&m->pcpus[i]);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "explore/explore.h"
+#include "host/softtimer.h"
 
 /* A wake-up counts from the last check to the moment the thread is off. */
 static bool about_to_sleep(const struct vcpu *v)
@@ -80,6 +81,19 @@ void ex_tidy(struct pyemu_explorer *x)
         tidy_vcpu(x, i);
     for (uint32_t i = 0; i < x->m->s->cfg.n_pcpus; i++)
         tidy_pcpu(&x->m->pcpus[i]);
+}
+
+/* The host timers' queues of a decoded state. */
+void ex_rearm(struct pyemu_machine *m)
+{
+    for (uint32_t n = 0; n < 2 * m->s->cfg.n_vcpus; n++) {
+        const uint32_t where = m->timer_nodes[n].queued;
+
+        if (where == 0)
+            continue;
+        m->timer_nodes[n].queued = 0;
+        soft_arm(m, &m->pcpus[where - 1], n, m->timer_nodes[n].key);
+    }
 }
 
 void ex_keep(struct pyemu_explorer *x)

@@ -128,7 +128,17 @@ void vgic_guest_write(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
         q->active = set;
     if (!set && !machine_switch(m, PYEMU_S_SIGNAL_STICKY))
         v->signalled &= ~(intid < N_PRIVATE ? bit32(intid) : 0U);
-    if (q->hw == 0 || !machine_switch(m, PYEMU_S_MAPPED_WRITES))
+    vgic_follow(m, p, v, intid, pend);
+}
+
+void vgic_follow(struct pyemu_machine *m, struct pcpu *p, const struct vcpu *v,
+                 uint32_t intid, bool pend)
+{
+    const struct vgic_irq *q = &v->irq[intid % N_PRIVATE];
+    const bool set = pend ? q->latch != 0 : q->active != 0;
+
+    if (intid >= N_PRIVATE || q->hw == 0 || p->running != vcpu_idx(m, v) ||
+        !machine_switch(m, PYEMU_S_MAPPED_WRITES))
         return;
     /* a clear of pending leaves an interrupt in service alone */
     if (set || !pend || q->active == 0) {
