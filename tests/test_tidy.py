@@ -40,6 +40,7 @@ PY_LAYERS = [
         "report",
         "progress",
         "costing",
+        "debug",
     },
     {
         "exploring",
