@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -47,7 +47,7 @@ class Stop:
     Attributes
     ----------
     reason
-        limit, done, guest_limit, exit_limit or interrupted.
+        limit, done, guest_limit, exit_limit, text or interrupted.
     now_cyc, guest_cyc, exits
         Least pCPU clock, cycles; totals of the measured region so far.
     """
@@ -133,8 +133,7 @@ class Machine:
         self._stats: dict[str, NDArray[Any]] = {}
         self.bus = Bus(self.core, self.blueprint)
         self.region: Result | None = None
-        self._running = False
-        self.periods = 0
+        self._running, self.periods = False, 0
         self.paused: set[int] = set()
         self.cntvoff_ticks = [vm.cntvoff_ticks or 0 for vm in self.blueprint.vms]
 
@@ -175,7 +174,7 @@ class Machine:
         until_guest_cyc: int = 0,
         until_exits: int = 0,
     ) -> Stop:
-        """Run until a limit, until every guest is off, or until Ctrl-C.
+        """Run until a limit, until every guest is off, until Ctrl-C or SIGTERM.
 
         Parameters
         ----------
@@ -205,6 +204,7 @@ class Machine:
         if self._running:
             raise StateError("the machine is already running")
         self._running = True
+        self.bus.forget_text()
         try:
             with ctrl_c() as pressed:
                 self.stop = self._run(end, limits, pressed)
@@ -231,12 +231,14 @@ class Machine:
             elif reason in ("mmio", "mark"):
                 if reason == "mark" or self.bus.answer(got["vcpu"]):
                     self.region = self.result("region")
+                if self.bus.found_text:
+                    return replace(stop, reason="text")
             elif reason != "trace_full" and (reason != "limit" or goal >= end):
                 return stop
             if reason == "limit" and self._balancer and goal == self._next_balance():
                 self._balance()
             if pressed[0]:
-                return Stop("interrupted", stop.now_cyc, stop.guest_cyc, stop.exits)
+                return replace(stop, reason="interrupted")
             if self.progress is not None:
                 self.progress(stop)
             if reason == "limit" and took < SHORT_S:
@@ -247,8 +249,7 @@ class Machine:
     def _next_balance(self) -> int:
         if self._balancer is None:
             return NEVER_CYC
-        period = self._balancer.period_cyc
-        return (self.periods + 1) * period
+        return (self.periods + 1) * self._balancer.period_cyc
 
     def _balance(self) -> None:
         if self._balancer is None:

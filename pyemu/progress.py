@@ -16,11 +16,15 @@ FIRST_S, EVERY_S = 2.0, 0.5
 
 
 def meter(
-    label: str, until_guest_cyc: int = 0, out: TextIO | None = None
+    label: str,
+    until_guest_cyc: int = 0,
+    out: TextIO | None = None,
+    facts: Callable[[], str] | None = None,
 ) -> Callable[[Any], None] | None:
     """Return a callable for `Machine.progress`, or None where nobody looks.
 
     It stays silent for the first two seconds. ``TERM=dumb`` counts as no terminal.
+    `facts` says what else to show.
     """
     stream = sys.stderr if out is None else out
     if not stream.isatty() or os.environ.get("TERM") == "dumb":
@@ -40,7 +44,7 @@ def meter(
         text = (
             f"\r{label}:{share} {format_cyc(stop.guest_cyc)} guest, "
             f"{stop.exits} exits, {now - begun:.0f} s "
-        )
+        ) + (f"({facts()}) " if facts else "")
         stream.write(text)
         stream.flush()
 

@@ -31,6 +31,7 @@ C_LAYERS = [
 # Python: a module may import what stands strictly below its group, or in it.
 PY_LAYERS = [
     {"cli", "__main__"},
+    {"validation"},
     {
         "replaying",
         "run",

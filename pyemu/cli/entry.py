@@ -26,6 +26,7 @@ from . import (
     profile,
     profiles,
     run,
+    validate,
 )
 
 __all__ = ["main", "parser"]
@@ -34,6 +35,7 @@ OK, CHECK_FAILED, USAGE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 3, 130
 VERBS: Final = (
     run,
     compare,
+    validate,
     profile,
     explore,
     bugs,

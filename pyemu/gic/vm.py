@@ -12,7 +12,7 @@ from typing import Final
 
 from .. import _ffi
 from ..assemble import Blueprint
-from . import VIRT, Gic
+from . import VIRT, Board, Gic
 from .port import MemoryPort
 
 __all__ = ["GICD_BASE", "GICR_BASE", "N_IRQS", "CorePort", "VmGics"]
@@ -90,6 +90,11 @@ class VmGics:
         self._blueprint = blueprint
         self._gics: dict[int, Gic] = {}
 
+    def _frames(self, vm: int) -> Board:
+        """Return where a VM's board has its frames; op programs use `VIRT`."""
+        code = self._blueprint.workloads[vm].code
+        return Board(*code.board.frames) if code else VIRT
+
     def answer(self, vcpu: int) -> None:
         """Answer the distributor access that a vCPU waits for."""
         vm, index = self._blueprint.vm_of(vcpu)
@@ -97,7 +102,7 @@ class VmGics:
             n = self._blueprint.vms[vm].n_vcpus
             version = 2 if self._blueprint.gic == "v2" else 3
             port = CorePort(self._core, vcpu - index, n, version)
-            self._gics[vm] = Gic(port, version)
+            self._gics[vm] = Gic(port, version, self._frames(vm))
         gic, access = self._gics[vm], self._core.mmio(vcpu)
         address, size = access["address"], access["size"]
         if access["is_write"]:

@@ -16,24 +16,36 @@ from typing import Any, Final
 from ..config import truth, whole
 from ..errors import ConfigError, TraceError, unknown_name
 
-__all__ = ["Board", "DeviceSpec", "get", "names"]
+__all__ = ["Board", "DeviceSpec", "TreeSpec", "get", "names"]
 
 PAGE: Final = 4096
 U64: Final = 2**64 - 1
-WORDS: Final = ("vcpu", "vcpus", "gic")
+LAST_SPI: Final = 127
+MOST_TREE: Final = 1 << 21  # Linux maps no more of it (booting.rst)
+WORDS: Final = ("vcpu", "vcpus", "gic", "dtb")
 KEYS: Final = (
     *("name", "title", "load", "entry", "boot", "marks", "populated", "ram", "gic"),
-    *("regs", "device"),
+    *("regs", "device", "dtb"),
 )
 
 
 @dataclass(frozen=True)
 class DeviceSpec:
-    """A device of user space: its kind and its frame, bytes."""
+    """A device of user space: its kind, its frame, bytes, and its interrupt."""
 
     kind: str
     base: int
     n_bytes: int
+    intid: int = 0
+
+
+@dataclass(frozen=True)
+class TreeSpec:
+    """Where a board's device tree goes, the room for it, its command line."""
+
+    address: int
+    n_bytes: int
+    append: str
 
 
 @dataclass(frozen=True)
@@ -51,7 +63,9 @@ class Board:
     populated
         Memory is mapped from the start: no stage-2 faults.
     regs
-        Start values of registers: a number, or ``vcpu``, ``vcpus``, ``gic``.
+        Start values of registers: a number, or ``vcpu``, ``vcpus``, ``gic``, ``dtb``.
+    dtb
+        The device tree's place; None if its guests find none.
     """
 
     name: str
@@ -67,6 +81,12 @@ class Board:
     gicr: int
     regs: Mapping[str, int | str]
     devices: tuple[DeviceSpec, ...]
+    dtb: TreeSpec | None = None
+
+    @property
+    def frames(self) -> tuple[int, int, int]:
+        """Addresses of the interrupt controller: GICD, GICC, GICR."""
+        return self.gicd, self.gicc, self.gicr
 
 
 def names() -> list[str]:
@@ -130,6 +150,18 @@ def _board(data: Mapping[str, Any]) -> Board:
         gicr=whole("board.gic.gicr", gic.get("gicr"), 0, U64),
         regs={key: start_value(key, v) for key, v in data.get("regs", {}).items()},
         devices=tuple(_device(one) for one in data.get("device", [])),
+        dtb=_tree(data["dtb"]) if "dtb" in data else None,
+    )
+
+
+def _tree(data: Mapping[str, Any]) -> TreeSpec:
+    append = data.get("append", "")
+    if not isinstance(append, str):
+        raise ConfigError("board.dtb.append", append, "a command line")
+    return TreeSpec(
+        whole("board.dtb.address", data.get("address"), 0, U64),
+        whole("board.dtb.bytes", data.get("bytes"), PAGE, MOST_TREE),
+        append,
     )
 
 
@@ -155,4 +187,5 @@ def _device(data: Mapping[str, Any]) -> DeviceSpec:
         str(data.get("kind")),
         whole("board.device.base", data.get("base"), 0, U64),
         whole("board.device.bytes", data.get("bytes"), 1, 2**40),
+        whole("board.device.intid", data.get("intid", 0), 0, LAST_SPI),
     )

@@ -57,6 +57,16 @@ class Bus:
     def _mark(self, begins: bool) -> None:
         self._region = begins
 
+    def forget_text(self) -> None:
+        """Begin to look for the text that ends a run."""
+        for outcome in self.outcomes:
+            outcome.console.found = False
+
+    @property
+    def found_text(self) -> bool:
+        """Whether a console has shown the text that ends a run."""
+        return any(outcome.console.found for outcome in self.outcomes)
+
     def answer(self, vcpu: int) -> bool:
         """Answer the access a vCPU waits for.
 

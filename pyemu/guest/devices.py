@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from ..errors import unknown_name
 from .board import DeviceSpec
+from .console import Console
 
 __all__ = ["DEVICES", "Device", "Outcome", "Wires", "make"]
 
@@ -30,7 +31,7 @@ class Outcome:
         What it handed to the exit device; None before.
     """
 
-    console: bytearray = field(default_factory=bytearray)
+    console: Console = field(default_factory=Console)
     results: dict[int, int] = field(default_factory=dict)
     exit_code: int | None = None
 
@@ -85,7 +86,7 @@ class Mailbox:
         """Print, end, keep a result; anything else is the no-op."""
         out = self._wires.outcome
         if offset == self.PUTC:
-            out.console.append(value & 0xFF)
+            out.console.put(value & 0xFF)
         elif offset == self.EXIT:
             out.exit_code = value
             self._wires.power_off()
@@ -108,7 +109,7 @@ class Uart8250:
     def write(self, offset: int, size: int, value: int) -> None:
         """Print a byte."""
         if offset == 0:
-            self._wires.outcome.console.append(value & 0xFF)
+            self._wires.outcome.console.put(value & 0xFF)
 
 
 class RecorderDev:
@@ -143,7 +144,7 @@ class RecorderDev:
 
 
 class Pl011:
-    """An Arm PL011: transmits at once, receives nothing; TX interrupt on its SPI."""
+    """An Arm PL011: transmits at once, receives nothing; one interrupt, for TX."""
 
     DR: Final = 0x00
     FR: Final = 0x18
@@ -153,11 +154,11 @@ class Pl011:
     ICR: Final = 0x44
     TX: Final = 1 << 5
     FR_EMPTY: Final = 0x90  # transmit and receive FIFO empty
-    SPI: Final = 33
     ID: Final = (0x11, 0x10, 0x34, 0x00, 0x0D, 0xF0, 0x05, 0xB1)
 
-    def __init__(self, wires: Wires) -> None:
+    def __init__(self, wires: Wires, intid: int = 33) -> None:
         self._wires = wires
+        self._intid = intid
         self._regs = {0x24: 0, 0x28: 0, 0x2C: 0, 0x30: 0x300, 0x34: 0x12, 0x38: 0}
         self._raw = 0
         self._level = 0
@@ -177,7 +178,7 @@ class Pl011:
     def write(self, offset: int, size: int, value: int) -> None:
         """Transmit, or store a register."""
         if offset == self.DR:
-            self._wires.outcome.console.append(value & 0xFF)
+            self._wires.outcome.console.put(value & 0xFF)
             self._raw |= self.TX  # the FIFO has drained already
         elif offset == self.ICR:
             self._raw &= ~value
@@ -186,7 +187,7 @@ class Pl011:
         level = int(self._raw & self._regs[self.IMSC] != 0)
         if level != self._level:
             self._level = level
-            self._wires.set_line(self.SPI, level)
+            self._wires.set_line(self._intid, level)
 
 
 DEVICES: Final[dict[str, Callable[[Wires], Device]]] = {
@@ -207,4 +208,6 @@ def make(spec: DeviceSpec, wires: Wires) -> Device:
     """
     if spec.kind not in DEVICES:
         raise unknown_name("board.device.kind", spec.kind, DEVICES)
+    if spec.kind == "pl011":
+        return Pl011(wires, spec.intid) if spec.intid else Pl011(wires)
     return DEVICES[spec.kind](wires)

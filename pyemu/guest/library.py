@@ -7,7 +7,7 @@ from typing import Any, Final
 from . import exits, traffic
 from .entry import Builder, Entry, Param
 
-__all__ = ["LIBRARY", "RECORDED"]
+__all__ = ["LIBRARY"]
 
 LIBRARY: Final[dict[str, Entry]] = {}
 
@@ -180,24 +180,3 @@ _add(
         "writes": Param(2, "TVAL writes a tick", low=1, high=64),
     },
 )
-
-_N, _D = {"halt_poll_ns": 0}, {"pcpus": 1}
-RECORDED: Final[dict[str, tuple[str, dict[str, Any], dict[str, Any]]]] = {
-    "a": ("hvc-loop", {"n": 10_000}, {}),
-    "b": ("hvc-loop", {"n": 10_000, "timer": "off"}, {}),
-    "c": ("user-mmio-loop", {"n": 2000}, {}),
-    "d": ("tick-wfi", {"n": 1000}, {}),
-    "dn": ("tick-wfi", {"n": 1000}, _N),
-    "e": ("tick-busy", {"n": 1000}, {}),
-    "ep": ("tick-busy", {"n": 1000, "period_ns": 189_970}, {}),
-    "f": ("tick-busy", {"n": 1000, "catch_up": False, "vcpus": 2}, _D),
-    "F": ("tick-busy", {"n": 1000, "vcpus": 2}, _D),
-    "g": ("tick-busy", {"n": 1000, "migrate_ns": 2_000_000}, {"pcpus": 2}),
-    "h": ("sgi-spin", {"n": 2000, "timer": "far"}, {}),
-    "H": ("sgi-wfi", {"n": 2000}, {}),
-    "Hn": ("sgi-wfi", {"n": 2000}, _N),
-    "i": ("gicd-loop", {"n": 2000}, {}),
-    "J": ("sgi-wfi", {"n": 2000, "timer": "far"}, {}),
-    "Jn": ("sgi-wfi", {"n": 2000, "timer": "far"}, _N),
-    "k": ("hvc-loop", {"n": 10_000, "timer": "tick"}, {}),
-}

@@ -7,14 +7,15 @@ are known. The programs themselves are in `library`. ``loads.tick_wfi(n=100)`` i
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import resources
 from typing import Any
 
 from ..config import whole
 from ..errors import ConfigError, unknown_name
-from . import library
 from .entry import Entry
 from .library import LIBRARY
 from .workload import Clock, Workload
@@ -141,10 +142,10 @@ def show(name: str) -> str:
 
 
 def recorded(scenario: str) -> tuple[Load, dict[str, Any]]:
-    """Return the load and the host changes of one recorded scenario.
+    """Return the op program and the host of one recorded scenario.
 
-    Scenarios are the letters of the eager-vs-lazy recordings: a b c d dn e ep f F g h
-    H Hn i J Jn k. The host was 1 GHz with a 62.5 MHz counter and HZ=250.
+    Scenarios are the letters of the eager-vs-lazy recordings (see
+    ``data/recorded/eager-vs-lazy.toml``): a b c d dn e ep f F g h H Hn i J Jn k.
 
     Raises
     ------
@@ -154,13 +155,23 @@ def recorded(scenario: str) -> tuple[Load, dict[str, Any]]:
     Examples
     --------
     >>> recorded("ep")[0].params["period_ns"]
-    189970
+    189968
     """
-    if scenario not in library.RECORDED:
-        raise unknown_name("scenario", scenario, library.RECORDED)
-    name, params, host = library.RECORDED[scenario]
-    base = {"cpu_hz": 10**9, "cntfrq_hz": 62_500_000, "tick_hz": 250}
-    return get(name, **params), {**base, **host}
+    file = resources.files("pyemu") / "data" / "recorded" / "eager-vs-lazy.toml"
+    data = tomllib.loads(file.read_text(encoding="utf-8"))
+    if scenario not in data["scenario"]:
+        raise unknown_name("scenario", scenario, data["scenario"])
+    given, host = data["scenario"][scenario], dict(data["host"])
+    params: dict[str, Any] = {"n": given["regs"]["x3"], **given["ops"]}
+    name = params.pop("load")
+    if "period_ns" in entry(name).params:
+        ticks = given["regs"]["x4"]
+        params["period_ns"] = ticks * 10**9 // int(host["cntfrq_hz"])
+    if "halt_poll_ns" in given:
+        host["halt_poll_ns"] = given["halt_poll_ns"]
+    if len(given.get("pins", [])) > 1:
+        params["vcpus"] = len(given["pins"])
+    return get(name, **params), host
 
 
 def __getattr__(name: str) -> Callable[..., Load]:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -18,15 +19,29 @@ from .._ffi_code import PC, SP, CodeCore
 from ..config import whole
 from ..errors import ConfigError, TraceError
 from ..gic.regmap import GICR_BYTES
+from . import cpio
+from . import image as images_of
 from .board import PAGE, Board, start_value
 from .board import get as get_board
+from .image import Image
 from .loads import Load
 from .ops import U32
+from .placement import Boot, Placed, place, tree
 from .workload import Clock, Start, Workload
 
-__all__ = ["MachineCode", "image_bytes", "images", "load"]
+__all__ = [
+    "Boot",
+    "MachineCode",
+    "image_bytes",
+    "images",
+    "initrd_bytes",
+    "initrds",
+    "load",
+]
 
 GICD_BYTES: Final = {2: 0x1000, 3: 0x10000}
+DEFAULT_BOARD: Final = "virt"
+BOARD_OF: Final = {"eager-vs-lazy": "vmm"}  # of shipped images
 
 
 @dataclass(frozen=True)
@@ -36,16 +51,19 @@ class MachineCode:
     Attributes
     ----------
     image
-        Flat binary, placed at the board's load address.
+        What runs; a flat one at the board's load address.
+    boot
+        Initial RAM disk, command line, device tree.
     regs
         Start values that replace the board's.
     cost_cyc
         Cycles by instruction class, in the order of ``enum a64_cost_class``; 0 is 1.
     """
 
-    image: bytes
+    image: Image
     board: Board
     regs: Mapping[str, int | str] = field(default_factory=dict)
+    boot: Boot = field(default_factory=Boot)
     cost_cyc: tuple[int, ...] = ()
     trap_ids: bool = False
 
@@ -54,12 +72,18 @@ class MachineCode:
         base, n_bytes = self.board.ram
         if base % PAGE or n_bytes % PAGE:
             raise ConfigError("board.ram", [base, n_bytes], "multiples of 4 KiB")
-        where = self.board.load
-        if not base <= where or where + len(self.image) > base + n_bytes:
-            words = f"inside RAM ({n_bytes} bytes at {base:#x}) from {where:#x}"
-            raise ConfigError("image", f"{len(self.image)} bytes", words)
         for name, value in self.regs.items():
             start_value(name, value)
+        self.placed()
+
+    @property
+    def wants_tree(self) -> bool:
+        """Whether a register starts with the device tree's address."""
+        return "dtb" in {**self.board.regs, **self.regs}.values()
+
+    def placed(self) -> Placed:
+        """Return where everything goes."""
+        return place(self.image, self.board, self.boot, wants_tree=self.wants_tree)
 
     def config(self, version: int, n_vcpus: int) -> dict[str, Any]:
         """Return the fields of ``struct pyemu_code_config``."""
@@ -89,15 +113,21 @@ class MachineCode:
         first, n = vcpus
         code = CodeCore(core)
         code.make(vm, self.config(version, n))
-        code.write(vm, self.board.load, self.image)
+        placed = self.placed()
+        for part in placed.parts:
+            code.write(vm, part.at, part.data)
+        if self.board.dtb and self.wants_tree:
+            blob = tree(placed, self.board, self.boot, (version, n))
+            code.write(vm, self.board.dtb.address, blob)
         for local in range(n):
-            code.set(first + local, PC, self.board.entry)
+            code.set(first + local, PC, placed.entry)
             for number, value in self.start_regs(version, local, n).items():
                 code.set(first + local, number, value)
 
     def start_regs(self, version: int, local: int, n: int) -> dict[int, int]:
         """Return a vCPU's start values by register number."""
         words = {"vcpu": local, "vcpus": n, "gic": version}
+        words["dtb"] = self.board.dtb.address if self.board.dtb else 0
         out = {}
         for name, value in {**self.board.regs, **self.regs}.items():
             number = SP if name == "sp" else int(name[1:])
@@ -108,7 +138,7 @@ class MachineCode:
 def images() -> list[str]:
     """Return the names of the shipped guest images."""
     folder = resources.files("pyemu") / "data" / "guests"
-    return sorted(f.name.removesuffix(".bin") for f in folder.iterdir())
+    return sorted(f.name.partition(".bin")[0] for f in folder.iterdir())
 
 
 def image_bytes(name: str) -> bytes:
@@ -120,48 +150,79 @@ def image_bytes(name: str) -> bytes:
         If there is neither.
     """
     if name in images():
-        return (
-            resources.files("pyemu") / "data" / "guests" / f"{name}.bin"
-        ).read_bytes()
+        folder = resources.files("pyemu") / "data" / "guests"
+        plain = folder / f"{name}.bin"
+        if plain.is_file():
+            return plain.read_bytes()
+        return gzip.decompress((folder / f"{name}.bin.gz").read_bytes())
     try:
         return Path(name).read_bytes()
     except OSError as exc:
         raise TraceError(name, f"no readable image: {exc.strerror}") from exc
 
 
+def initrds() -> list[str]:
+    """Return the names of the shipped initial RAM disks."""
+    folder = resources.files("pyemu") / "data" / "initrd"
+    return sorted(f.name.removesuffix(".c") for f in folder.iterdir() if "." in f.name)
+
+
+def initrd_bytes(name: str) -> bytes:
+    """Return a shipped initial RAM disk by name, or the bytes of a file.
+
+    Raises
+    ------
+    TraceError
+        If there is neither.
+    """
+    if name in initrds():
+        program = resources.files("pyemu") / "data" / "initrd" / name
+        return cpio.initrd(program.read_bytes())
+    try:
+        return Path(name).read_bytes()
+    except OSError as exc:
+        raise TraceError(name, f"no readable initrd: {exc.strerror}") from exc
+
+
 def load(
     image: str,
     *,
-    board: str = "vmm",
+    board: str | None = None,
     regs: Mapping[str, int | str] | None = None,
     vcpus: int = 1,
     mem_bytes: int | None = None,
+    boot: Boot | None = None,
 ) -> Load:
     """Return a load that runs an image.
 
     Parameters
     ----------
     image
-        Name of a shipped image, or path of a flat binary.
+        Name of a shipped image, or path of a flat binary, an ELF file or an arm64
+        Linux Image, also inside gzip or EFI-zboot.
     board
-        Name of a shipped board, or path of a TOML file.
+        Name of a shipped board, or path of a TOML file; default: a shipped image's
+        own, or ``virt``.
     regs
         Start values that replace the board's.
     vcpus
         vCPUs it is made for.
     mem_bytes
         Bytes of RAM instead of the board's.
+    boot
+        Initial RAM disk, command line, device tree.
 
     Raises
     ------
     ConfigError, TraceError
         For what cannot be, or cannot be read.
     """
-    chosen = get_board(board)
+    chosen = get_board(board or BOARD_OF.get(image, DEFAULT_BOARD))
     if mem_bytes is not None:
         size = whole("mem", mem_bytes, PAGE, 2**40, "bytes")
         chosen = replace(chosen, ram=(chosen.ram[0], size))
-    code = MachineCode(image_bytes(image), chosen, dict(regs or {}))
+    what = images_of.read(image, image_bytes(image))
+    code = MachineCode(what, chosen, dict(regs or {}), boot or Boot())
 
     def build(_params: Mapping[str, Any], _clock: Clock, n_vcpus: int) -> Workload:
         starts = [Start(U32, 0, U32, chosen.boot_all or i == 0) for i in range(n_vcpus)]

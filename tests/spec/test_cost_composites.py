@@ -4,6 +4,9 @@ Each row: machine, policy, path, cycles published, and the residual the model le
 with its reason. Numbers are docs' (costs): the residual is stated, never hidden.
 """
 
+import csv
+from pathlib import Path
+
 import pytest
 
 import pyemu as pe
@@ -56,40 +59,103 @@ def test_published_composite(profile, policy, load, vhe, published, residual):
     assert published + residual == pytest.approx(got, abs=4)
 
 
-# Recorded host instructions an exit or tick, 4.14 kernel, GICv3 (lazy-hybrid: with the
-# lazy timer). Withheld and 4.18 rows are not here: 4.18 contains other work, too.
-RECORDED = [
-    ("a", "eager", False, 1214),
-    ("a", "lazy-hybrid", False, 997),
-    ("a", "eager", True, 1115),
-    ("a", "lazy-hybrid", True, 899),
-    ("b", "eager", False, 1174),
-    ("b", "lazy-hybrid", False, 998),
-    ("i", "eager", False, 1803),
-    ("i", "lazy-hybrid", False, 1584),
-    ("i", "eager", True, 1697),
-    ("c", "eager", False, 2472),
-    ("c", "lazy-hybrid", False, 2592),
-    ("ep", "eager", False, 2063),
-    ("ep", "lazy-hybrid", False, 2182),
-    ("dn", "eager", False, 13774),
-    ("dn", "lazy-hybrid", False, 13860),
-]
+RECORDED_POLICY = {"c414": "eager", "c414L": "lazy-hybrid"}
+# Counts that depend on what the profile has no primitive for: g, the migrating thread's
+# own instructions; H and J, polling in a recorder that runs one CPU at a time.
+UNJUDGED = {"g", "H", "J"}
+SKIPPED = GUEST | {"user", "extra", "ipi_latency"}
 
 
-@pytest.mark.parametrize(("scenario", "policy", "vhe", "recorded"), RECORDED)
+def recorded_instructions():
+    """Host instructions of each recorded run of the 4.14 kernels."""
+    path = Path(__file__).parents[1] / "data" / "recorded_counts.csv"
+    with path.open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            kernel, _, cpu, gic, scenario = row["run"].split("-")
+            if kernel in RECORDED_POLICY and scenario not in UNJUDGED:
+                host = int(row["i_kern"]) + int(row["i_hyp"])
+                vhe = cpu == "a76"
+                kind = (gic.replace("gic", "v"), vhe)
+                yield pytest.param(
+                    *(scenario, RECORDED_POLICY[kernel], *kind, host), id=row["run"]
+                )
+
+
+def run_recorded(scenario, policy, gic, vhe):
+    """Run one recorded scenario's op program on profile `icount`."""
+    load, host = pe.loads.recorded(scenario)
+    host = {"pcpus": load.pcpus, **host}
+    host = pe.Host(profile="icount", gic=gic, vhe=vhe, **host)
+    return pe.run(policy, load, host=host), load.params["n"]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "policy", "gic", "vhe", "recorded"), list(recorded_instructions())
+)
 def test_icount_profile_gives_the_recorded_instructions(
-    scenario, policy, vhe, recorded
+    scenario, policy, gic, vhe, recorded
 ):
     """Profile `icount` rebuilds the recorded kernels' instruction counts.
 
-    Method: run the scenario's load. Tolerance 4 %: the profile is one set of numbers
+    Method: run the scenario's load. Tolerance 5 %: the profile is one set of numbers
     for both kernels and both modes, and the load has a warm-up the window had not.
     """
-    load, host = pe.loads.recorded(scenario)
-    host = pe.Host(profile="icount", gic="v3", vhe=vhe, pcpus=load.pcpus, **host)
-    res = pe.run(policy, load, host=host)
-    skip = GUEST | {"user", "extra", "ipi_latency"}
+    res, _ = run_recorded(scenario, policy, gic, vhe)
     rows = zip(PRIMS, res.arrays["prim_count"], res.arrays["cost_cyc"], strict=True)
-    total = sum(int(n) * int(cyc) for name, n, cyc in rows if name not in skip)
-    assert recorded == pytest.approx(total / load.params["n"], rel=0.04)
+    total = sum(int(n) * int(cyc) for name, n, cyc in rows if name not in SKIPPED)
+    assert recorded == pytest.approx(total, rel=0.05)
+
+
+# Recorded virtual time, ns an exit (1 instruction = 1 ns).
+TIMES = [
+    ("a", "eager", "v2", False, 1200),
+    ("a", "eager", "v3", False, 1219),
+    ("a", "eager", "v3", True, 1120),
+    ("a", "lazy-hybrid", "v2", False, 984),
+    ("a", "lazy-hybrid", "v3", False, 1002),
+    ("a", "lazy-hybrid", "v3", True, 904),
+    ("b", "eager", "v2", False, 1161),
+    ("b", "eager", "v3", False, 1179),
+    ("b", "eager", "v3", True, 1080),
+    ("b", "lazy-hybrid", "v2", False, 985),
+    ("b", "lazy-hybrid", "v3", False, 1003),
+    ("b", "lazy-hybrid", "v3", True, 904),
+    ("c", "eager", "v2", False, 2331),
+    ("c", "eager", "v3", False, 2500),
+    ("c", "lazy-hybrid", "v2", False, 2456),
+    ("c", "lazy-hybrid", "v3", False, 2620),
+    ("i", "eager", "v2", False, 1755),
+    ("i", "eager", "v3", False, 1806),
+    ("i", "eager", "v3", True, 1700),
+    ("i", "lazy-hybrid", "v2", False, 1539),
+    ("i", "lazy-hybrid", "v3", False, 1587),
+    ("i", "lazy-hybrid", "v3", True, 1488),
+    ("k", "eager", "v3", False, 1232),
+    ("k", "lazy-hybrid", "v3", False, 1017),
+]
+
+
+@pytest.mark.parametrize(("scenario", "policy", "gic", "vhe", "recorded_ns"), TIMES)
+def test_icount_profile_gives_the_recorded_time(
+    scenario, policy, gic, vhe, recorded_ns
+):
+    """Time from the first to the last exit; 3 % (the window had no warm-up)."""
+    res, n = run_recorded(scenario, policy, gic, vhe)
+    assert recorded_ns == pytest.approx(res.wall_cyc / n, rel=0.03)
+
+
+def test_the_gain_of_lazy_is_predicted_not_put_in():
+    """A hypercall's gain, recorded: 217 ns (GICv3 nVHE), 216 (GICv2), 216 (VHE).
+
+    Its cause is which steps the tables run: a profile holds no policy.
+    """
+    for gic, vhe, gain_ns in (
+        ("v3", False, 217),
+        ("v2", False, 216),
+        ("v3", True, 216),
+    ):
+        ns = [
+            run_recorded("a", policy, gic, vhe)[0].wall_cyc / 10_000
+            for policy in ("eager", "lazy-hybrid")
+        ]
+        assert ns[0] - ns[1] == pytest.approx(gain_ns, rel=0.02)

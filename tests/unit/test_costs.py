@@ -151,7 +151,7 @@ def test_the_largest_cost_is_what_the_core_takes():
     [
         ("\ntrap = 13\n", "\ntrap = nan\n", "trap = nan", "whole number"),
         ("\ntrap = 13\n", "\ntarp = 13\n", "tarp = 13", "did you mean 'trap'"),
-        ("\nuser = 200\n", "\nuser = -1\n", "user = -1", "0 to"),
+        ("\nuser = 25\n", "\nuser = -1\n", "user = -1", "0 to"),
         ("\nextra = 1\n", "\nextra = 0\n", "extra = 0", "1 to 1"),
         ("cpu_hz = 1_000_000_000", "cpu_hz = 0", "cpu_hz = 0", "Hz"),
         ("clock = ", "clokc = ", "clokc = ", "did you mean 'clock'"),

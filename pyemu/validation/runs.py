@@ -1,0 +1,308 @@
+"""One run of a case: its guest, as machine code, on the machine that was recorded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from numpy.typing import NDArray
+
+from .. import _ffi
+from .. import policy as policies
+from .._ffi_code import CodeCore
+from ..config import VM, Host, Task, VCpu, whole
+from ..costs import Row
+from ..costs import get as get_costs
+from ..errors import ConfigError, GuestError
+from ..guest import loads, machine_code
+from ..machine import Machine
+from ..result import Result
+from ..scheduling import Periodic, rotate
+from .cases import Case
+from .counters import named_counters
+
+__all__ = ["Change", "Phase", "Run", "emulate", "emulate_phases"]
+
+LIMIT_S: Final = 100  # emulated; no recorded guest needs a tenth of it
+LENGTHENED: Final = "run_loop"
+FIRST_EVENTS: Final = 2000  # enough to hold the first expiry of a timer
+EVENTS: Final = _ffi.enum("event_kind", "PYEMU_E_")
+NEAR_EXPIRY_NS: Final = (-1000, -600, -200, 200)
+WORD: Final = re.compile(r"(\w+)=(\d+)")
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a user changes of a scenario; None and 0 leave it as recorded."""
+
+    iters: int | None = None
+    period: int | None = None
+    vcpus: int | None = None
+    migrate_us: int | None = None
+    profile: str | None = None
+    ops: bool = False
+    seed: int = 0
+
+    @property
+    def departs(self) -> bool:
+        """Whether it is another run than the recorded one."""
+        given = (self.iters, self.period, self.vcpus, self.migrate_us)
+        return any(value is not None for value in given)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What a recording does not tell: the first host tick, the length of an exit."""
+
+    tick_ns: int = 0
+    longer_cyc: int = 0
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run gave.
+
+    Attributes
+    ----------
+    phase
+        When the first host tick came, and how much longer the run loop was.
+    result
+        Of the measured region.
+    counters
+        The result's, and the recorders' own by their names.
+    results
+        What the guest itself reported.
+    guest_insns
+        Instructions its processors retired, set-up included; 0 for op programs.
+    events
+        The first trace records, as many as asked for.
+    """
+
+    case: Case
+    phase: Phase
+    result: Result
+    counters: Mapping[str, int]
+    results: Mapping[str, int]
+    guest_insns: int
+    console: str
+    events: NDArray[Any]
+
+    @property
+    def ops(self) -> Mapping[str, int]:
+        """Register and active-state accesses by the host."""
+        return self.result.ops
+
+    def count(self, name: str) -> int | None:
+        """Return a count of any kind by its name; None if there is none."""
+        for source in (self.counters, self.ops, self.results):
+            if name in source:
+                return source[name]
+        return None
+
+
+def emulate_phases(
+    case: Case, change: Change, progress: Callable[[Any], None] | None = None
+) -> Iterator[Run]:
+    """Run a case at every phase its counts depend on, the most likely one first.
+
+    The phase is that of the host tick against the guest. Where in an exit the guest's
+    own timer expires is as little known; so run i makes the run loop i cycles longer.
+    """
+    tick_ns = 10**9 // int(case.set.host["tick_hz"])
+    first_ns = int(case.set.habits.get("first_tick_ns", 0))
+    n = int(case.set.room["phases"]) if case.scenario.phased else 1
+    for i in range(n):
+        phase = Phase((first_ns + i * tick_ns // n) % tick_ns, i)
+        run = emulate(case, change, phase, progress, trace=FIRST_EVENTS * (n > 1))
+        yield run
+        if i == 0 and n > 1:
+            for locked_ns in _locked(run, change, tick_ns):
+                yield emulate(case, change, Phase(locked_ns), progress)
+
+
+def _locked(run: Run, change: Change, tick_ns: int) -> list[int]:
+    """Return phases at which a host tick falls into the guest's own timer exit.
+
+    Only where the guest's period divides the host's can it do so every time.
+    """
+    data = run.case.set
+    guest = data.guests[run.case.scenario.guest]
+    period = change.period or int(run.case.scenario.regs.get(guest.period, 0))
+    expiries = run.events[run.events["kind"] == EVENTS["expiry"]]
+    if not period or not expiries.size:
+        return []
+    if tick_ns % (period * 10**9 // int(data.host["cntfrq_hz"])):
+        return []
+    expiry_ns = int(expiries["cyc"][0]) * 10**9 // int(data.host["cpu_hz"])
+    return [(expiry_ns + off) % tick_ns for off in NEAR_EXPIRY_NS]
+
+
+def emulate(
+    case: Case,
+    change: Change,
+    phase: Phase = Phase(),
+    progress: Callable[[Any], None] | None = None,
+    *,
+    trace: int = 0,
+) -> Run:
+    """Run a case once.
+
+    Raises
+    ------
+    ConfigError
+        For a change that cannot be.
+    GuestError
+        If the guest does not reach its end, or says that it failed.
+    """
+    with _machine(case, change, phase, trace) as machine:
+        machine.progress = progress
+        stop = machine.run(until_cyc=LIMIT_S * machine.blueprint.clock.cpu_hz)
+        if stop.reason == "interrupted":
+            raise KeyboardInterrupt
+        outcome = machine.bus.outcomes[0]
+        result = machine.region or machine.result(case.label)
+        if stop.reason != "done":
+            words = f"{case.label}: no end within {LIMIT_S} emulated seconds"
+            raise GuestError(words)
+        if outcome.exit_code:
+            raise GuestError(f"{case.label}: the guest ended with {outcome.exit_code}")
+        console = outcome.console.decode(errors="replace")
+        insns, results = 0, {}
+        if not change.ops:
+            core = CodeCore(machine.core)
+            insns = sum(core.insns(vcpu.index) for vcpu in machine.vcpus)
+            results = _results(case, outcome.results, console)
+        events = machine.events.copy()
+    counters = {**result.counters, **named_counters(result)}
+    return Run(case, phase, result, counters, results, insns, console, events)
+
+
+def _results(case: Case, slots: Mapping[int, int], console: str) -> dict[str, int]:
+    """Return what the guest reported: mailbox slots by name, or its printed words."""
+    if case.set.results:
+        out = {name: slots.get(i, 0) for i, name in enumerate(case.set.results)}
+        return {**out, "elapsed_ticks": out["t1"] - out["t0"]}
+    out = {}
+    for line in console.splitlines():
+        head = line.partition(":")[0] if "lat_" in line or "n=" in line else ""
+        for name, value in WORD.findall(line):
+            key = f"{head}_{name}" if head and " " not in head else name
+            out[key] = int(value)
+    return out
+
+
+def _machine(case: Case, change: Change, phase: Phase, trace: int) -> Machine:
+    scenario = case.scenario
+    policy = policies.load_policy(case.kernel.policy)
+    host = _host(case, change, phase.tick_ns)
+    vcpus = _vcpus(case, change, host.pcpus)
+    every = scenario.migrate_us if change.migrate_us is None else change.migrate_us
+    balancer = None
+    if every:
+        late = int(case.set.habits.get("usleep_late_ns", 0))
+        every_ns = whole("--migrate-us", every, 1, 10**9) * 1000 + late
+        balancer = Periodic(rotate, every_ns * int(case.set.host["cpu_hz"]) // 10**9)
+    return Machine(
+        *(host, [VM(vcpus=vcpus)]),
+        policy=policy,
+        load=_load(case, change, len(vcpus)),
+        seed=change.seed,
+        trace=trace,
+        balancer=balancer,
+        cost_override=_costs(case, change, phase.longer_cyc),
+    )
+
+
+def _vcpus(case: Case, change: Change, pcpus: int) -> tuple[VCpu, ...]:
+    """Return the vCPU threads, pinned as recorded; pins go round for more vCPUs."""
+    scenario = case.scenario
+    n = scenario.vcpus if change.vcpus is None else change.vcpus
+    n = whole("--vcpus", n, 1, 8)
+    moves = scenario.migrate_us if change.migrate_us is None else change.migrate_us
+    pins = scenario.pins
+    out = []
+    for i in range(n):
+        home = pins[i % len(pins)] if pins else i % pcpus
+        if moves:  # the migrating thread pins it where it goes
+            affinity = tuple((home + k) % pcpus for k in range(pcpus))
+            out.append(VCpu(affinity=affinity))
+        else:
+            out.append(VCpu(affinity=(home,) if pins else None))
+    return tuple(out)
+
+
+def _host(case: Case, change: Change, phase_ns: int) -> Host:
+    data, scenario = case.set, case.scenario
+    given: dict[str, Any] = {**data.host, **case.config.host}
+    cyc = phase_ns * int(given["cpu_hz"]) // 10**9
+    if change.profile is not None:
+        given["profile"] = change.profile
+    if scenario.halt_poll_ns is not None:
+        given["halt_poll_ns"] = scenario.halt_poll_ns
+    known = {field.name for field in fields(Host)}
+    tasks = [_task(one, phase_ns) for one in data.background]
+    if scenario.hog:
+        hog = {key: value for key, value in scenario.hog.items() if key != "pcpus"}
+        tasks += [Task(pcpu=0, **hog)]
+    return Host(
+        **{key: value for key, value in given.items() if key in known},
+        gic=case.config.gic,
+        vhe=case.config.vhe,
+        tick_phase_cyc=cyc,
+        tasks=tuple(tasks),
+    )
+
+
+def _task(one: Mapping[str, int], phase_ns: int) -> Task:
+    """Return a kernel thread of the recorder that runs once, after its tick."""
+    return Task(
+        on_ns=one["on_ns"], off_ns=2**60, start_ns=phase_ns + one["after_tick_ns"]
+    )
+
+
+def _costs(case: Case, change: Change, longer_cyc: int) -> dict[str, int]:
+    """Return the path lengths that differ from the profile: machine's, kernel's."""
+    profile = get_costs(change.profile or case.set.host["profile"])
+    gic, vhe = case.config.gic, case.config.vhe
+    out: dict[str, int] = {}
+    for given in () if change.profile else (case.config.costs, case.kernel.costs):
+        for name, cyc in given.items():
+            kinds = cyc if isinstance(cyc, Mapping) else {"": cyc}
+            out[name] = Row(name, kinds, "F", "").cost_cyc(gic, vhe)
+    if longer_cyc:
+        loop = next(row for row in profile.rows() if row.name == LENGTHENED)
+        out[LENGTHENED] = out.get(LENGTHENED, loop.cost_cyc(gic, vhe)) + longer_cyc
+    return out
+
+
+def _load(case: Case, change: Change, vcpus: int) -> loads.Load:
+    if change.ops:
+        return _op_load(case, change, vcpus)
+    scenario, guest = case.scenario, case.set.guests[case.scenario.guest]
+    regs: dict[str, int | str] = dict(scenario.regs)
+    for name, register in (("iters", guest.iters), ("period", guest.period)):
+        value = getattr(change, name)
+        if value is None:
+            continue
+        if not register:
+            raise ConfigError(f"--{name}", value, f"a guest that has it: {guest.name}")
+        regs[register] = whole(f"--{name}", value, 1, 2**32)
+    if guest.vcpus:
+        regs[guest.vcpus] = (int(regs.get(guest.vcpus, 0)) & ~0xFF) | vcpus
+    image = guest.image.format(gic=case.config.gic[1:])
+    return machine_code.load(image, board=case.set.board, regs=regs, vcpus=vcpus)
+
+
+def _op_load(case: Case, change: Change, vcpus: int) -> loads.Load:
+    """Return the op program that stands for the guest, with the same changes."""
+    load, _ = loads.recorded(case.scenario.name)
+    params: dict[str, Any] = {**load.params, "vcpus": vcpus}
+    if change.iters is not None:
+        params["n"] = whole("--iters", change.iters, 1, 2**32)
+    if change.period is not None and "period_ns" in params:
+        ticks = whole("--period", change.period, 1, 2**32)
+        params["period_ns"] = ticks * 10**9 // int(case.set.host["cntfrq_hz"])
+    params.pop("migrate_ns", None)  # the machine migrates
+    return loads.get(load.name, **params)

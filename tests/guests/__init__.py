@@ -1,0 +1,1 @@
+"""Real guests: images, devices, and an unmodified Linux."""
