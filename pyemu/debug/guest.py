@@ -81,6 +81,8 @@ class GuestReport:
 
     def table(self) -> str:
         """Return the first functions, a line each."""
+        if not self.rows:
+            return "no function has run"
         rows = [[str(v) for v in row.values()] for row in self.rows[:SHOWN]]
         lines = [align([list(self.rows[0]), *rows])]
         if len(self.rows) > SHOWN:
@@ -94,8 +96,10 @@ class Guest:
 
     Parameters
     ----------
-    image, board, regs, vcpus, mem_bytes, more
-        As `machine_code.load` takes them.
+    image, vcpus, more
+        As `machine_code.load` takes them: `board`, `regs`, `mem_bytes`.
+    initrd, append
+        Initial RAM disk, shipped or a file, and command line of a Linux Image.
     policy, host, seed
         As `Machine` takes them; the default host has a pCPU for each vCPU and
         the cost profile ``icount``.
@@ -117,12 +121,16 @@ class Guest:
         policy: Any = "lazy",
         host: Host | None = None,
         vcpus: int = 1,
+        initrd: str | None = None,
+        append: str | None = None,
         symbols: str | Path | Sequence[str | Path] = (),
         sample_cyc: int = 1000,
         seed: int = 0,
         **more: Any,
     ) -> None:
-        load = machine_code.load(str(image), vcpus=vcpus, **more)
+        disk = None if initrd is None else machine_code.initrd_bytes(initrd)
+        boot = machine_code.Boot(disk, append)
+        load = machine_code.load(str(image), vcpus=vcpus, boot=boot, **more)
         machine = Machine(
             host or Host(pcpus=vcpus, profile="icount"),
             [VM(vcpus=vcpus)],

@@ -14,6 +14,7 @@ from typing import Final
 
 from ..config import whole
 from ..errors import ConfigError, GuestError
+from ..interrupt import ctrl_c
 from ..machine import Stop
 from .guest import Guest
 from .packet import Event, Reader, frame
@@ -23,6 +24,7 @@ __all__ = ["serve"]
 
 HOST: Final = "127.0.0.1"
 POLL_S: Final = 0.05  # between looks for the client's Ctrl-C
+WAIT_S: Final = 0.2  # between looks for a Ctrl-C here
 BLOCK: Final = 4096
 MOST_WAITING: Final = 10_000  # packets; who sends more while the guest runs is no gdb
 
@@ -35,11 +37,23 @@ class _Gone(Exception):  # noqa: N818 - likewise
     """The client is not there any more."""
 
 
+class _Pressed(Exception):  # noqa: N818 - likewise
+    """Ctrl-C or SIGTERM on this side."""
+
+
+def _wait(ready: socket.socket, pressed: list[bool]) -> None:
+    """Wait until there is something to take from a socket."""
+    while not select.select([ready], [], [], WAIT_S)[0]:
+        if pressed[0]:
+            raise _Pressed
+
+
 class _Line:
     """The connection: events in, packets out."""
 
-    def __init__(self, peer: socket.socket) -> None:
+    def __init__(self, peer: socket.socket, pressed: list[bool]) -> None:
         self._peer = peer
+        self._pressed = pressed
         self._reader = Reader()
         self._waiting: list[Event] = []
         self._last = b""
@@ -57,6 +71,7 @@ class _Line:
     def event(self) -> Event:
         """Wait for the next event."""
         while not self._waiting:
+            _wait(self._peer, self._pressed)
             self._receive()
         return self._waiting.pop(0)
 
@@ -146,7 +161,8 @@ class _Server:
         return stop.reason, machine.bus.outcomes[0].exit_code
 
 
-def _accept(listener: socket.socket) -> socket.socket:
+def _accept(listener: socket.socket, pressed: list[bool]) -> socket.socket:
+    _wait(listener, pressed)
     peer, _ = listener.accept()
     peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return peer
@@ -193,13 +209,15 @@ def serve(
                 "gdb.port", port, f"a free port ({exc.strerror})"
             ) from exc
         listener.listen(1)
-        listening(int(listener.getsockname()[1]))
         try:
-            with _accept(listener) as peer:
-                return _Server(guest, _Line(peer), until_cyc).converse()
+            with ctrl_c() as pressed:
+                listening(int(listener.getsockname()[1]))
+                with _accept(listener, pressed) as peer:
+                    line = _Line(peer, pressed)
+                    return _Server(guest, line, until_cyc).converse()
         except _Gone:
             return "gone"
-        except KeyboardInterrupt:
+        except _Pressed:
             return "interrupted"
         finally:
             for address in list(guest.breakpoints):
