@@ -91,7 +91,7 @@ struct vgic_irq {
     uint8_t source;        /* v2 SGI: bitmap of pending sources */
     uint8_t active_source;
     uint16_t next;         /* ap_list link: INTID, 0xffff ends */
-    uint32_t target;       /* SPI: vCPU index */
+    uint32_t target;       /* SPI: vCPU it goes to, counted in its VM */
     uint32_t on;           /* vCPU whose ap_list holds it */
 };
 
