@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Raised by one whenever anything below changes; the Python side compares it. */
-enum pyemu_version { PYEMU_API_VERSION = 4 };
+enum pyemu_version { PYEMU_API_VERSION = 5 };
 
 enum pyemu_status {
     PYEMU_OK = 0,
@@ -447,6 +447,9 @@ enum pyemu_counter {
     PYEMU_C_HOST_OOPS,         /* ISR dereferenced a NULL running vcpu (B01) */
     PYEMU_C_BAD_DEACTIVATE,    /* HW LR deactivated an inactive irq (I3) */
     PYEMU_C_SGIS_SENT,
+    PYEMU_C_DEADLINES_ARMED,     /* guest writes that left its timer able to fire */
+    PYEMU_C_DEADLINES_ACKED,     /* of them: acknowledged */
+    PYEMU_C_DEADLINES_WITHDRAWN, /* of them: replaced or masked before that */
     PYEMU_C_COUNT
 };
 
