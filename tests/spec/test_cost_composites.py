@@ -68,7 +68,7 @@ SKIPPED = GUEST | {"user", "extra", "ipi_latency"}
 
 def recorded_instructions():
     """Host instructions of each recorded run of the 4.14 kernels."""
-    path = Path(__file__).parents[1] / "data" / "recorded_counts.csv"
+    path = Path(__file__).parents[1] / "data" / "recorded_instructions.csv"
     with path.open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             kernel, _, cpu, gic, scenario = row["run"].split("-")
@@ -84,8 +84,8 @@ def recorded_instructions():
 def run_recorded(scenario, policy, gic, vhe):
     """Run one recorded scenario's op program on profile `icount`."""
     load, host = pe.loads.recorded(scenario)
-    host = {"pcpus": load.pcpus, **host}
-    host = pe.Host(profile="icount", gic=gic, vhe=vhe, **host)
+    pcpus = 1 if scenario in ("f", "F") else host["pcpus"]  # two vCPUs pinned to one
+    host = pe.Host(**{**host, "gic": gic, "vhe": vhe, "pcpus": pcpus})
     return pe.run(policy, load, host=host), load.params["n"]
 
 
