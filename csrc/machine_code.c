@@ -139,6 +139,7 @@ void code_free(struct pyemu_machine *m)
             a64_mem_destroy(m->code_vms[i].mem);
     free(m->code);
     free(m->code_vms);
+    free(m->watch);
 }
 
 static int check_memory(struct pyemu_machine *m, uint32_t vm)

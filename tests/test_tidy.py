@@ -42,6 +42,7 @@ PY_LAYERS = [
         "progress",
         "costing",
         "study",
+        "debug",
     },
     {
         "exploring",
