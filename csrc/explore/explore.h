@@ -222,6 +222,9 @@ void ex_run(struct pyemu_explorer *x, ex_move mv);
 int ex_path(struct pyemu_explorer *x, uint32_t state, const ex_move *more,
             uint32_t n_more);
 
+/* behaviour.c */
+int ex_behaviour(struct pyemu_explorer *x, struct pyemu_explore_behaviour *out);
+
 /* cycles.c */
 int ex_cycles(struct pyemu_explorer *x, uint32_t invariant,
               struct pyemu_explore_result *out);
