@@ -59,6 +59,7 @@ static void reduce(struct pyemu_explorer *x)
                                             t->steps[i].prim == PYEMU_P_INJECT_V_FIRE))
                 x->isr_injects = 1;
             x->sees[n] = ex_step_sees(x->m, i);
+            x->quiet[n] = ex_step_quiet(x->m, i);
             t->steps[n] = t->steps[i];
             x->orig[n++] = i - t->hook_start[h];
         }

@@ -107,7 +107,7 @@ static bool add_edges(struct pyemu_explorer *x, struct graph *g, const struct ru
         ex_run(x, moves[i]);
         const bool banned = (x->events & r->banned) != 0 ||
                             (r->invariant == 12 && (x->events & EX_EV_GUEST) != 0 &&
-                             (x->events & EX_EV_WFI) == 0);
+                             (x->events & (EX_EV_WFI | EX_EV_TRAP)) == 0);
 
         if (banned)
             continue;

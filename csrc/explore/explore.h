@@ -27,7 +27,11 @@ enum {
     EX_DEVICE_SGI = 2,   /* host INTID of the unrelated interrupt */
     EX_CNTVOFF = 64,
     EX_CHAIN = 512,      /* forced steps without a stored state */
-    EX_NO_TRAP = 31      /* trap_op of an exit by interrupt */
+    EX_NO_TRAP = 63,     /* trap_op of an exit by interrupt */
+    EX_TRAP = 62,        /* of a trap whose operation handle_exit will choose */
+    EX_TRAP_BUSY = 61,   /* the same, but a WFI would have completed at once (3.6) */
+    EX_ARG_LR = 128,     /* argument of a step: + the list register that is taken */
+    EX_LR_SHIFT = 6      /* of a guest's ACK: list register beside the operation */
 };
 
 /* A line change that waits for its move: never due by itself. */
@@ -52,6 +56,14 @@ enum {
     EX_SEES_ALL = 63
 };
 
+/* How far a step commutes with interrupts (sight.c). */
+enum ex_quiet {
+    EXQ_NO = 0,
+    EXQ_IF_NOT_TAKEN, /* with its guard false, by flags nobody else changes */
+    EXQ_IRQ,          /* with interrupts, not with preemption */
+    EXQ_ALWAYS
+};
+
 /* What happened in a move, for the cycle search. */
 enum {
     EX_EV_ENTRY = 1,   /* guest entered */
@@ -65,7 +77,8 @@ enum {
     EX_EV_TICK = 256,
     EX_EV_SLEEP = 512,
     EX_EV_EOI = 1024,
-    EX_EV_WFI = 2048
+    EX_EV_WFI = 2048,
+    EX_EV_TRAP = 4096 /* a guest operation that is not chosen yet */
 };
 
 /* Clauses of the invariants, for the report. */
@@ -116,6 +129,12 @@ static inline uint32_t ex_pcpu(ex_move mv) { return ((uint32_t)mv >> 10) & 3U; }
 static inline uint32_t ex_vcpu(ex_move mv) { return ((uint32_t)mv >> 8) & 3U; }
 static inline uint32_t ex_arg(ex_move mv) { return (uint32_t)mv & 255U; }
 
+/* The guest operation in the argument of a move. */
+static inline uint32_t ex_choice(uint32_t arg)
+{
+    return arg & ((1U << EX_LR_SHIFT) - 1U);
+}
+
 /* What a decoded state consists of; moves change it in place. */
 struct ex_copy {
     struct pcpu pcpus[EX_MAX_PCPUS];
@@ -134,6 +153,7 @@ struct pyemu_explorer {
     struct pyemu_op ops[PYEMU_GC_COUNT];
     uint32_t orig[PYEMU_MAX_STEPS]; /* step of the reduced table -> its own */
     uint8_t sees[PYEMU_MAX_STEPS];  /* what each step can notice: EX_SEES_* */
+    uint8_t quiet[PYEMU_MAX_STEPS]; /* commutes with interrupts: enum ex_quiet */
     uint32_t n_words;
     uint32_t isr_injects;           /* the vtimer ISR takes vgic locks (I14) */
     struct violation found;         /* by the move under way */
@@ -159,6 +179,21 @@ struct pyemu_explorer {
     uint32_t loop_row;
 };
 
+/*
+ * With a list register for every interrupt there is, the order of the ap_list
+ * decides only ties, and those are free (guest.c): one order stands for all.
+ */
+static inline bool ex_any_order(const struct pyemu_explorer *x)
+{
+    return x->cfg.reduce != 0 && x->m->s->cfg.n_lrs >= EX_MAX_LRS;
+}
+
+/* Nothing can be delivered whatever PSTATE.I is: then it is 1, UNMASK comes later. */
+static inline bool ex_deaf(const struct pyemu_explorer *x, const struct vcpu *v)
+{
+    return x->cfg.reduce != 0 && (v->pmr == 0 || v->vapr != 0);
+}
+
 /* space.c */
 void ex_tidy(struct pyemu_explorer *x);
 void ex_encode(struct pyemu_explorer *x, uint64_t *w);
@@ -178,13 +213,18 @@ bool ex_forced(struct pyemu_explorer *x, ex_move *mv); /* one move only: a step 
 
 /* sight.c */
 uint8_t ex_step_sees(const struct pyemu_machine *m, uint32_t pc);
+uint8_t ex_step_quiet(const struct pyemu_machine *m, uint32_t pc);
 uint32_t ex_sees(const struct pyemu_explorer *x, uint32_t pcpu);
+bool ex_quiet(const struct pyemu_explorer *x, uint32_t pcpu);
+bool ex_notices(const struct pyemu_explorer *x, uint32_t vcpu, uint32_t what);
 
 /* guest.c */
 uint32_t ex_guest_moves(struct pyemu_explorer *x, uint32_t pcpu, ex_move *out);
+uint32_t ex_vector_moves(const struct pyemu_explorer *x, uint32_t pcpu, ex_move *out);
+uint32_t ex_handle_moves(struct pyemu_explorer *x, uint32_t pcpu, ex_move *out);
 void ex_guest(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v,
               uint32_t choice);
-bool ex_vector(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v);
+bool ex_vector(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v, uint32_t lr);
 void ex_guest_ops(struct pyemu_explorer *x);
 
 /* checks.c */

@@ -28,6 +28,8 @@ static bool may_preempt(const struct pyemu_explorer *x, const struct pcpu *p)
     if (!on(x, PYEMU_A_PREEMPT) || has_bit64(p->flags, FI_IRQ_OFF) ||
         has_bit64(v->flags, FI_PREEMPT_OFF) || v->stage == STAGE_SLEEP)
         return false;
+    if (ex_quiet(x, pcpu_idx(x->m, p)))
+        return false;
     return v->resident != 0 || cfg->n_pcpus > 1 || cfg->n_vcpus > 1;
 }
 
@@ -39,6 +41,16 @@ static uint32_t sched_moves(const struct pyemu_explorer *x, uint32_t i, ex_move 
         if (x->m->threads[t].state == T_RUNNABLE && x->m->pcpus[i].online != 0)
             out[n++] = ex_move_of(PYEMU_A_SCHED_IN, i, t, 0);
     return n;
+}
+
+/* About to look at what the guest has trapped with, which is still open. */
+static bool chooses(const struct pyemu_explorer *x, const struct vcpu *v)
+{
+    const struct policy_table *t = &x->m->policy;
+
+    return v->trap_op != EX_NO_TRAP && v->trap_op >= EX_TRAP_BUSY &&
+           v->stage == STAGE_HOOK && v->pc < t->hook_start[v->hook + 1] &&
+           t->steps[v->pc].prim == PYEMU_P_HANDLE;
 }
 
 /* What the pCPU itself does next: one thing, or a choice of the guest. */
@@ -56,17 +68,34 @@ static uint32_t cpu_moves(struct pyemu_explorer *x, uint32_t i, ex_move *out)
         if ((p->flags & FLAG(PIRQ)) == 0 &&
             (v->pstate_i != 0 || vcpuif_hppvi(p, v) < 0))
             return ex_guest_moves(x, i, out);
+        if ((p->flags & FLAG(PIRQ)) == 0)
+            return ex_vector_moves(x, i, out);
         out[n++] = step;
     } else if (irq_may_be_taken(p)) {
         out[n++] = step;
     } else if (v == NULL) {
         return sched_moves(x, i, out);
     } else {
-        out[n++] = step;
+        if (chooses(x, v))
+            n += ex_handle_moves(x, i, out);
+        else
+            out[n++] = step;
         if (may_preempt(x, p))
             out[n++] = ex_move_of(PYEMU_A_PREEMPT, i, who, 0);
     }
     return n;
+}
+
+/*
+ * The handler of an unrelated interrupt changes nothing: it is its exit from the
+ * guest that matters, or that it has synchronised (B40).
+ */
+static bool notices_device(const struct pyemu_explorer *x, const struct pcpu *p)
+{
+    if (x->cfg.reduce == 0 || x->m->s->cfg.stale_istatus != 0)
+        return true;
+    return p->cur != PYEMU_NONE && x->m->vcpus[p->cur].stage == STAGE_GUEST &&
+           p->irq_stage == ISR_NONE;
 }
 
 static uint32_t line_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *out)
@@ -80,7 +109,7 @@ static uint32_t line_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *
             out[n++] = ex_move_of(p->line_target[t] != 0 ? PYEMU_A_LINE_ASSERT
                                                          : PYEMU_A_LINE_RETIRE,
                                   i, 0, t);
-    if (on(x, PYEMU_A_DEVICE_IRQ) && p->online != 0 && (sees & EX_SEES_IRQ) != 0 &&
+    if (on(x, PYEMU_A_DEVICE_IRQ) && p->online != 0 && notices_device(x, p) &&
         !has_bit32(p->irq_latch | p->irq_active, EX_DEVICE_SGI))
         out[n++] = ex_move_of(PYEMU_A_DEVICE_IRQ, i, 0, 0);
     return n;
@@ -106,30 +135,22 @@ static uint32_t hotplug_moves(const struct pyemu_explorer *x, uint32_t i, ex_mov
     return 1;
 }
 
-/* Off its pCPU: asleep or waiting for one. */
-static bool is_off(const struct pyemu_explorer *x, uint32_t i)
-{
-    return x->m->threads[i].state != T_RUNNING;
-}
-
 /* Outside events that meet one vCPU. */
 static uint32_t vcpu_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *out)
 {
     const struct vcpu *v = &x->m->vcpus[i];
     const struct pcpu *p = &x->m->pcpus[x->m->threads[i].pcpu];
-    const bool off = is_off(x, i);
-    const uint32_t sees = off ? EX_SEES_ALL : ex_sees(x, x->m->threads[i].pcpu);
     const bool user = v->stage == STAGE_USER && p->cur == i &&
                       p->irq_stage == ISR_NONE && !irq_may_be_taken(p);
     uint32_t n = 0;
 
-    if (on(x, PYEMU_A_SIGNAL) && (sees & EX_SEES_SIGNAL) != 0 && v->resident != 0 &&
+    if (on(x, PYEMU_A_SIGNAL) && ex_notices(x, i, EX_SEES_SIGNAL) && v->resident != 0 &&
         (v->flags & FLAG(SIGNAL)) == 0)
         out[n++] = ex_move_of(PYEMU_A_SIGNAL, 0, i, 0);
-    if (on(x, PYEMU_A_KICK) && (sees & EX_SEES_REQUEST) != 0 && v->resident != 0 &&
+    if (on(x, PYEMU_A_KICK) && ex_notices(x, i, EX_SEES_REQUEST) && v->resident != 0 &&
         (v->flags & FLAG(REQ)) == 0)
         out[n++] = ex_move_of(PYEMU_A_KICK, 0, i, 0);
-    if (on(x, PYEMU_A_INJECT) && (sees & EX_SEES_VGIC) != 0 &&
+    if (on(x, PYEMU_A_INJECT) && ex_notices(x, i, EX_SEES_VGIC) &&
         (v->flags & FLAG(USER_IRQCHIP)) == 0 &&
         (v->flags & FLAG(ENABLED)) != 0 && v->irq[EX_OTHER_SGI].latch == 0)
         out[n++] = ex_move_of(PYEMU_A_INJECT, 0, i, 0);
@@ -199,7 +220,7 @@ static void thread_step(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v
     }
 }
 
-static void step(struct pyemu_explorer *x, struct pcpu *p)
+static void step(struct pyemu_explorer *x, struct pcpu *p, uint32_t arg)
 {
     struct pyemu_machine *m = x->m;
     struct vcpu *v = p->cur == PYEMU_NONE ? NULL : &m->vcpus[p->cur];
@@ -209,13 +230,15 @@ static void step(struct pyemu_explorer *x, struct pcpu *p)
     } else if (v != NULL && v->stage == STAGE_GUEST) {
         if ((p->flags & FLAG(PIRQ)) != 0)
             trap_irq(m, p, v);
-        else if (ex_vector(x, p, v))
+        else if (ex_vector(x, p, v, arg & 3U))
             x->events |= EX_EV_ACK | EX_EV_GUEST;
     } else if (irq_may_be_taken(p)) {
         irq_begin(m, p);
         if (p->running != PYEMU_NONE) /* the handler's locals: nothing in them yet */
             m->vcpus[p->running].flags &= ~(FLAG(FIRE) | FLAG(CHANGED) | FLAG(ACT));
     } else if (v != NULL) {
+        if (arg != 0) /* what it trapped with */
+            v->trap_op = arg - 1U;
         thread_step(x, p, v);
     }
 }
@@ -388,11 +411,15 @@ static uint32_t events_of(ex_move mv)
 {
     switch (ex_kind(mv)) {
     case PYEMU_A_STEP:
+        if (ex_arg(mv) == 0 || ex_arg(mv) >= EX_ARG_LR)
+            return 0;
+        return EX_EV_GUEST | (ex_arg(mv) == 1U + PYEMU_GC_WFI ? EX_EV_WFI : 0U);
     case PYEMU_A_SCHED_IN: return 0;
     case PYEMU_A_GUEST:
-        return EX_EV_GUEST | (ex_arg(mv) == PYEMU_GC_ACK ? EX_EV_ACK : 0U) |
+        return EX_EV_GUEST | (ex_choice(ex_arg(mv)) == PYEMU_GC_ACK ? EX_EV_ACK : 0U) |
                (ex_arg(mv) == PYEMU_GC_EOI ? EX_EV_EOI : 0U) |
-               (ex_arg(mv) == PYEMU_GC_WFI ? EX_EV_WFI : 0U);
+               (ex_arg(mv) == PYEMU_GC_WFI ? EX_EV_WFI : 0U) |
+               (ex_arg(mv) >= EX_TRAP_BUSY && ex_arg(mv) <= EX_TRAP ? EX_EV_TRAP : 0U);
     case PYEMU_A_TICK: return EX_EV_TICK;
     case PYEMU_A_LINE_ASSERT:
     case PYEMU_A_LINE_RETIRE: return EX_EV_LINE;
@@ -419,7 +446,7 @@ void ex_apply(struct pyemu_explorer *x, ex_move mv)
 
         x->ops[PYEMU_GC_PCVAL_LATE].c =
             (map == 0 ? 0U : highest_bit64(map)) + (uint64_t)EX_GAP;
-        step(x, p);
+        step(x, p, ex_arg(mv));
         break;
     }
     case PYEMU_A_GUEST: ex_guest(x, p, &m->vcpus[ex_vcpu(mv)], ex_arg(mv)); break;

@@ -6,6 +6,7 @@
  */
 #include "cpu/irq.h"
 #include "explore/explore.h"
+#include "policy/steps.h"
 
 static uint8_t prim_sees(uint32_t prim)
 {
@@ -70,28 +71,171 @@ uint8_t ex_step_sees(const struct pyemu_machine *m, uint32_t pc)
     return sees;
 }
 
-uint32_t ex_sees(const struct pyemu_explorer *x, uint32_t pcpu)
+/* Flags that an interrupt handler, put or load may change under a thread. */
+static uint64_t shared_flags(void)
+{
+    return FLAG(LEVEL_V) | FLAG(LEVEL_P) | FLAG(VACT_V) | FLAG(VACT_P) | FLAG(AP) |
+           FLAG(LRS) | FLAG(REQ) | FLAG(SIGNAL) | FLAG(BG_ARMED) | FLAG(PT_ARMED) |
+           FLAG(LOADED) | FLAG(CLEARED) | FLAG(WAITING) | FLAG(CAN_V) | FLAG(CAN_P) |
+           FLAG(DUE_V) | FLAG(DUE_P) | FLAG(HCAN_V) | FLAG(HDUE_V) | FLAG(HCAN_P) |
+           FLAG(HDUE_P) | FLAG(PIRQ) | FLAG(RUNNING) | FLAG(LINE_V) | FLAG(SYNC) |
+           FLAG(POWERED_OFF);
+}
+
+/* EXQ_*: how far a step commutes with interrupts and preemption. */
+uint8_t ex_step_quiet(const struct pyemu_machine *m, uint32_t pc)
+{
+    const struct pyemu_step *s = &m->policy.steps[pc];
+
+    if ((m->policy.guards[s->guard].mask & shared_flags()) != 0)
+        return EXQ_NO;
+    switch (s->prim) {
+    case PYEMU_P_PREEMPT_ON: /* before it there is no preemption */
+    case PYEMU_P_WAKE_IF: return EXQ_ALWAYS;
+    case PYEMU_P_PREEMPT_OFF: return EXQ_IRQ; /* the last chance to preempt */
+    default: return EXQ_IF_NOT_TAKEN;
+    }
+}
+
+static const struct vcpu *thread_of(const struct pyemu_explorer *x, const struct pcpu *p)
+{
+    return p->cur == PYEMU_NONE ? NULL : &x->m->vcpus[p->cur];
+}
+
+static bool in_hook(const struct pyemu_explorer *x, const struct vcpu *v)
+{
+    return v->stage == STAGE_HOOK && v->pc < x->m->policy.hook_start[v->hook + 1];
+}
+
+static bool holds(const struct pyemu_explorer *x, const struct pcpu *p,
+                  const struct vcpu *v, uint32_t pc)
+{
+    const struct policy_table *t = &x->m->policy;
+
+    return guard_holds(&t->guards[t->steps[pc].guard], flags_of(p, v));
+}
+
+/* The end of a hook that only leads to the next one. */
+static bool only_goes_on(const struct vcpu *v)
+{
+    switch (v->cont) {
+    case CONT_BLOCK:
+    case CONT_CHECK_POLL:
+    case CONT_CHECK_BLOCK: /* may fall asleep, or has just reset its wake-up */
+    case CONT_PUT_SCHED: return false;
+    default: return true;
+    }
+}
+
+/*
+ * Nothing that happens now differs from its happening after the next step: an
+ * interrupt's handler, put and load commute with it, and no invariant looks in
+ * between. A step whose guard fails by flags of the thread alone does nothing.
+ */
+static bool quiet(const struct pyemu_explorer *x, const struct pcpu *p, uint32_t enough)
+{
+    const struct vcpu *v = thread_of(x, p);
+
+    if (x->cfg.reduce == 0 || v == NULL || v->stage != STAGE_HOOK ||
+        p->irq_stage != ISR_NONE)
+        return false;
+    if (!in_hook(x, v))
+        return only_goes_on(v);
+    if (x->quiet[v->pc] == EXQ_IF_NOT_TAKEN)
+        return !holds(x, p, v, v->pc);
+    return x->quiet[v->pc] >= enough;
+}
+
+bool ex_quiet(const struct pyemu_explorer *x, uint32_t pcpu)
+{
+    return quiet(x, &x->m->pcpus[pcpu], EXQ_ALWAYS);
+}
+
+/*
+ * The interrupt path. What arrives while a handler runs waits for the thread: the
+ * loop over IAR finds now what the next exception would find (2.2). A line that
+ * is pending may still fall before IAR is read.
+ */
+static uint32_t irq_sees(const struct pyemu_explorer *x, const struct pcpu *p)
 {
     const struct pyemu_machine *m = x->m;
-    const struct pcpu *p = &m->pcpus[pcpu];
-    uint32_t irq = 0;
+
+    for (uint32_t h = PYEMU_H_IRQ_ENTRY; h <= PYEMU_H_IRQ_EXIT; h++)
+        if (p->irq_pc == m->policy.hook_start[h + 1])
+            return 0;
+    if (m->policy.steps[p->irq_pc].prim != PYEMU_P_IAR_R)
+        return x->sees[p->irq_pc];
+    if (m->s->cfg.stale_istatus != 0)
+        return EX_SEES_ALL; /* the line may rise between exception and IAR (B40) */
+    return (p->flags & FLAG(PIRQ)) != 0 ? EX_SEES_LINE : 0;
+}
+
+uint32_t ex_sees(const struct pyemu_explorer *x, uint32_t pcpu)
+{
+    const struct pcpu *p = &x->m->pcpus[pcpu];
+    const struct vcpu *v = thread_of(x, p);
+    const uint32_t irq = EX_SEES_TIME | EX_SEES_LINE | EX_SEES_IRQ;
 
     if (x->cfg.reduce == 0)
         return EX_SEES_ALL;
-    if (p->irq_stage != ISR_NONE) {
-        /* the end of a hook is where a handler is chosen: it sees everything */
-        for (uint32_t h = PYEMU_H_IRQ_ENTRY; h <= PYEMU_H_IRQ_EXIT; h++)
-            if (p->irq_pc == m->policy.hook_start[h + 1])
-                return EX_SEES_ALL;
-        return x->sees[p->irq_pc];
-    }
-    if (p->cur == PYEMU_NONE)
+    if (p->irq_stage != ISR_NONE)
+        return irq_sees(x, p);
+    if (v == NULL || v->stage != STAGE_HOOK)
         return EX_SEES_ALL;
-    const struct vcpu *v = &m->vcpus[p->cur];
+    if (quiet(x, p, EXQ_IRQ))
+        return 0;
+    return (in_hook(x, v) ? x->sees[v->pc] : 0U) |
+           (has_bit64(p->flags, FI_IRQ_OFF) ? 0U : irq);
+}
 
-    if (v->stage != STAGE_HOOK || v->pc >= m->policy.hook_start[v->hook + 1])
-        return EX_SEES_ALL;
-    if (!has_bit64(p->flags, FI_IRQ_OFF))
-        irq = EX_SEES_TIME | EX_SEES_LINE | EX_SEES_IRQ;
-    return irq | x->sees[v->pc];
+/* Does the step at pc look at `what`, or would it run if it were there? */
+static bool step_notices(const struct pyemu_explorer *x, const struct pcpu *p,
+                         const struct vcpu *v, uint32_t what)
+{
+    const struct policy_table *t = &x->m->policy;
+    const uint64_t mask = t->guards[t->steps[v->pc].guard].mask;
+    const uint64_t noticed = what == EX_SEES_SIGNAL    ? FLAG(SIGNAL)
+                             : what == EX_SEES_REQUEST ? FLAG(REQ)
+                                                       : FLAG(REQ) | FLAG(AP);
+    const bool vgic = what == EX_SEES_VGIC;
+
+    switch (t->steps[v->pc].prim) {
+    case PYEMU_P_CHECK_SIGNAL:
+        return what == EX_SEES_SIGNAL && holds(x, p, v, v->pc);
+    case PYEMU_P_CHECK_REQUESTS:
+        return what != EX_SEES_SIGNAL && holds(x, p, v, v->pc);
+    case PYEMU_P_VGIC_FLUSH: return vgic;
+    case PYEMU_P_VGIC_SYNC: return false; /* adds nothing to what it folds */
+    case PYEMU_P_REQUESTS:
+    case PYEMU_P_MODE_IN: /* before it there is no IPI (B25) */
+    case PYEMU_P_PENDING: return vgic && holds(x, p, v, v->pc);
+    default: return (mask & noticed) != 0;
+    }
+}
+
+/*
+ * An outside event of a vCPU waits for the next place that looks at it. In the
+ * guest it is an exit by interrupt, with the event at that place.
+ */
+bool ex_notices(const struct pyemu_explorer *x, uint32_t vcpu, uint32_t what)
+{
+    const struct pyemu_machine *m = x->m;
+    const struct vcpu *v = &m->vcpus[vcpu];
+    const struct pcpu *p = &m->pcpus[m->threads[vcpu].pcpu];
+
+    if (x->cfg.reduce == 0 || m->threads[vcpu].state == T_SLEEPING)
+        return true;
+    if (m->threads[vcpu].state != T_RUNNING || p->irq_stage != ISR_NONE ||
+        irq_may_be_taken(p))
+        return false;
+    switch (v->stage) {
+    case STAGE_GUEST: return !has_bit64(x->cfg.actions, PYEMU_A_DEVICE_IRQ);
+    case STAGE_SLEEP: return true;
+    case STAGE_WOKEN: return what == EX_SEES_SIGNAL;
+    case STAGE_HOOK:
+        if (in_hook(x, v))
+            return step_notices(x, p, v, what);
+        return what == EX_SEES_SIGNAL && v->cont == CONT_BLOCK;
+    default: return false;
+    }
 }

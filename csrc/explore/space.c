@@ -240,7 +240,7 @@ ALWAYS_INLINE void pass_place(struct codec *c, bool reading, struct vcpu *v)
     FIELD(v->saved_stage, uint8_t, 4);
     FIELD(v->saved_hook, uint8_t, 5);
     FIELD(v->saved_scratch, uint8_t, 4);
-    FIELD(v->trap_op, uint32_t, 5);
+    FIELD(v->trap_op, uint32_t, 6);
     if (reading)
         v->reason = v->trap_op == EX_NO_TRAP ? 0 : PYEMU_X_WFX;
     FIELD(v->resident, uint8_t, 1);
@@ -466,7 +466,7 @@ void ex_decode(struct pyemu_explorer *x, const uint64_t *w)
 }
 
 /* Bits of a vCPU and of a pCPU without their list registers; ex_encode checks. */
-enum { VCPU_BITS = 163, PCPU_BITS = 71 };
+enum { VCPU_BITS = 164, PCPU_BITS = 71 };
 
 /* Words that any state of this shape can need. */
 uint32_t ex_words(const struct pyemu_explorer *x)

@@ -19,6 +19,40 @@ static bool about_to_sleep(const struct vcpu *v)
             v->saved_cont == CONT_CHECK_BLOCK);
 }
 
+static void sort_lrs(struct list_register *lr, uint32_t n)
+{
+    for (uint32_t i = 1; i < n; i++)
+        for (uint32_t k = i; k != 0 && lr[k - 1].vintid > lr[k].vintid; k--) {
+            const struct list_register kept = lr[k];
+
+            lr[k] = lr[k - 1];
+            lr[k - 1] = kept;
+        }
+}
+
+/* One order of the ap_list and of list registers (ex_any_order). */
+static void sort_lists(struct vcpu *v)
+{
+    static const uint16_t order[] = {EX_OTHER_SGI, INTID_VTIMER, INTID_PTIMER};
+    struct vgic_irq *last = NULL;
+
+    sort_lrs(v->lr, v->used_lrs);
+    if (v->ap_len < 2)
+        return;
+    for (uint32_t i = 0; i < sizeof order / sizeof *order; i++) {
+        struct vgic_irq *q = &v->irq[order[i]];
+
+        if (q->queued == 0)
+            continue;
+        if (last == NULL)
+            v->ap_head = order[i];
+        else
+            last->next = order[i];
+        q->next = AP_END;
+        last = q;
+    }
+}
+
 /* Values that no step reads any more get one form. */
 static void tidy_vcpu(struct pyemu_explorer *x, uint32_t i)
 {
@@ -42,7 +76,8 @@ static void tidy_vcpu(struct pyemu_explorer *x, uint32_t i)
     if (!in_hook || v->hook != PYEMU_H_EXIT) {
         v->after = AFTER_ENTER;
         v->trap_op = EX_NO_TRAP;
-    } else if (v->reason <= PYEMU_X_IRQ_MAINT) {
+    } else if (v->reason <= PYEMU_X_IRQ_MAINT ||
+               v->pc == x->m->policy.hook_start[v->hook + 1]) {
         v->trap_op = EX_NO_TRAP;
     }
     if (state == T_RUNNING && v->cont != CONT_PUT_SCHED && v->cont != CONT_LOAD_SCHED) {
@@ -60,10 +95,16 @@ static void tidy_vcpu(struct pyemu_explorer *x, uint32_t i)
     v->flags &= ~(UINT64_C(15) << FI_REASON);
     if (!about_to_sleep(v))
         v->woken = 0;
+    if (ex_deaf(x, v))
+        v->pstate_i = 1;
+    if (ex_any_order(x))
+        sort_lists(v);
 }
 
-static void tidy_pcpu(struct pcpu *p)
+static void tidy_pcpu(const struct pyemu_explorer *x, struct pcpu *p)
 {
+    if (ex_any_order(x))
+        sort_lrs(p->lr, p->n_lrs);
     if (p->irq_stage == 0) {
         p->flags &= ~(FLAG(SPURIOUS) | FLAG(ACK_FORWARDED));
         p->acked = INTID_SPURIOUS;
@@ -79,7 +120,7 @@ void ex_tidy(struct pyemu_explorer *x)
     for (uint32_t i = 0; i < x->m->s->cfg.n_vcpus; i++)
         tidy_vcpu(x, i);
     for (uint32_t i = 0; i < x->m->s->cfg.n_pcpus; i++)
-        tidy_pcpu(&x->m->pcpus[i]);
+        tidy_pcpu(x, &x->m->pcpus[i]);
 }
 
 void ex_keep(struct pyemu_explorer *x)
