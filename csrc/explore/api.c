@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "explore/explore.h"
+#include "explore/live.h"
 #include "host/softtimer.h"
 #include "hw/gic.h"
 #include "policy/steps.h"
@@ -97,7 +97,7 @@ static int check_machine(struct pyemu_machine *m,
     return PYEMU_OK;
 }
 
-static void begin(struct pyemu_explorer *x)
+static bool begin(struct pyemu_explorer *x)
 {
     struct pyemu_machine *m = x->m;
 
@@ -110,6 +110,8 @@ static void begin(struct pyemu_explorer *x)
     if (!has_bit64(x->cfg.actions, PYEMU_A_LINE_RETIRE))
         m->s->cfg.line_retire_cyc = 0;
     reduce(x);
+    if (x->cfg.reduce != 0 && !ex_live_prepare(x))
+        return false;
     ex_guest_ops(x);
     for (uint32_t i = 0; i < m->s->cfg.n_pcpus; i++) {
         m->pcpus[i].now_cyc = EX_NOW;
@@ -126,6 +128,7 @@ static void begin(struct pyemu_explorer *x)
             x->ghost[i].t[t] = m->vcpus[i].mem[t];
         x->ghost[i].entry_cnthctl = CNTHCTL_HOST;
     }
+    return true;
 }
 
 int pyemu_explore_new(struct pyemu_machine *m, const struct pyemu_explore_config *cfg,
@@ -144,7 +147,10 @@ int pyemu_explore_new(struct pyemu_machine *m, const struct pyemu_explore_config
     x->cfg = *cfg;
     x->n_words = ex_words(x);
     ASSERT(m, x->n_words <= EX_MAX_WORDS);
-    begin(x);
+    if (!begin(x)) {
+        pyemu_explore_free(x);
+        return machine_fail(m, PYEMU_ENOMEM, "no memory for an explorer");
+    }
     *out = x;
     return PYEMU_OK;
 }
@@ -158,6 +164,8 @@ void pyemu_explore_free(struct pyemu_explorer *x)
     free(x->by);
     free(x->table);
     free(x->rows);
+    free(x->live[0]);
+    free(x->live[1]);
     free(x);
 }
 

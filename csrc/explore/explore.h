@@ -154,7 +154,9 @@ struct pyemu_explorer {
     uint32_t orig[PYEMU_MAX_STEPS]; /* step of the reduced table -> its own */
     uint8_t sees[PYEMU_MAX_STEPS];  /* what each step can notice: EX_SEES_* */
     uint8_t quiet[PYEMU_MAX_STEPS]; /* commutes with interrupts: enum ex_quiet */
+    uint16_t *live[2];              /* live.c; without and with a load's return */
     uint32_t n_words;
+    uint32_t hw_live;               /* of any vCPU, while ex_tidy is at work */
     uint32_t isr_injects;           /* the vtimer ISR takes vgic locks (I14) */
     struct violation found;         /* by the move under way */
     uint32_t events;                /* EX_EV_* of the moves since it was cleared */

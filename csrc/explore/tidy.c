@@ -4,7 +4,8 @@
  */
 #include <string.h>
 
-#include "explore/explore.h"
+#include "explore/live.h"
+#include "hw/timer.h"
 
 /* A wake-up counts from the last check to the moment the thread is off. */
 static bool about_to_sleep(const struct vcpu *v)
@@ -17,6 +18,75 @@ static bool about_to_sleep(const struct vcpu *v)
            (v->cont == CONT_PUT_SCHED && v->saved_stage == STAGE_SLEEP) ||
            ((v->cont == CONT_PUT_SCHED || v->cont == CONT_LOAD_SCHED) &&
             v->saved_cont == CONT_CHECK_BLOCK);
+}
+
+/* A dead register is 0, and so is what follows from it. */
+static void forget_mem(struct vcpu *v, uint32_t t, uint16_t live)
+{
+    if ((live & EXL_MEM_CTL) == 0) {
+        v->mem[t].ctl = 0;
+        put_bit64(&v->flags, timer_can(t), false);
+    }
+    if ((live & EXL_MEM_CVAL) == 0) {
+        v->mem[t].cval_ticks = 0;
+        v->mem[t].expiry_cyc = 0;
+        put_bit64(&v->flags, timer_due(t), true);
+    }
+}
+
+static uint64_t scratch_of(uint16_t live)
+{
+    return ((live & EXL_FIRE) != 0 ? FLAG(FIRE) : 0) |
+           ((live & EXL_CHANGED) != 0 ? FLAG(CHANGED) : 0) |
+           ((live & EXL_ACT) != 0 ? FLAG(ACT) : 0);
+}
+
+/* Locals of the thread, kept elsewhere while an interrupt handler has its own. */
+static void forget_scratch(struct pyemu_explorer *x, uint32_t i, uint16_t live)
+{
+    const uint64_t all = scratch_of(EXL_ALL);
+    struct vcpu *v = &x->m->vcpus[i];
+    bool apart = false;
+
+    for (uint32_t k = 0; k < x->m->s->cfg.n_pcpus; k++) {
+        struct pcpu *p = &x->m->pcpus[k];
+
+        if (p->irq_stage == ISR_NONE || p->running != i)
+            continue;
+        apart = true;
+        if (p->cur == i)
+            p->irq_scratch &= scratch_of(live);
+        v->flags &= ~all | scratch_of(ex_live_isr(x, p, v));
+    }
+    if (!apart)
+        v->flags &= ~all | scratch_of(live);
+    if (v->saved_stage == STAGE_HOOK)
+        v->saved_scratch &=
+            (uint8_t)(8U | scratch_of(ex_live_saved(x, v)) >> PYEMU_F_FIRE);
+}
+
+static void forget_dead(struct pyemu_explorer *x, uint32_t i)
+{
+    const uint16_t live = ex_live(x, i);
+    struct vcpu *v = &x->m->vcpus[i];
+
+    forget_mem(v, TIMER_V, live);
+    if (x->m->s->cfg.direct_ptimer != 0)
+        forget_mem(v, TIMER_P, live >> EXL_P);
+    if ((live & EXL_REQ) == 0)
+        v->flags &= ~FLAG(REQ);
+    forget_scratch(x, i, live);
+    x->hw_live |= live;
+}
+
+/* The deadline of a timer that is off, and written before it is on again. */
+static void forget_hw(const struct pyemu_explorer *x, struct pcpu *p, uint32_t t)
+{
+    if (p->hw[t].ctl != 0 || (x->hw_live & EXL_HW_CVAL << (t == TIMER_V ? 0 : EXL_P)) != 0)
+        return;
+    p->hw[t].cval_ticks = 0;
+    p->hw[t].expiry_cyc = 0;
+    put_bit64(&p->flags, timer_hdue(t), true);
 }
 
 static void sort_lrs(struct list_register *lr, uint32_t n)
@@ -105,6 +175,8 @@ static void tidy_pcpu(const struct pyemu_explorer *x, struct pcpu *p)
 {
     if (ex_any_order(x))
         sort_lrs(p->lr, p->n_lrs);
+    for (uint32_t t = 0; t < N_TIMERS && x->cfg.reduce != 0; t++)
+        forget_hw(x, p, t);
     if (p->irq_stage == 0) {
         p->flags &= ~(FLAG(SPURIOUS) | FLAG(ACK_FORWARDED));
         p->acked = INTID_SPURIOUS;
@@ -119,6 +191,9 @@ void ex_tidy(struct pyemu_explorer *x)
 {
     for (uint32_t i = 0; i < x->m->s->cfg.n_vcpus; i++)
         tidy_vcpu(x, i);
+    x->hw_live = 0;
+    for (uint32_t i = 0; i < x->m->s->cfg.n_vcpus && x->cfg.reduce != 0; i++)
+        forget_dead(x, i);
     for (uint32_t i = 0; i < x->m->s->cfg.n_pcpus; i++)
         tidy_pcpu(x, &x->m->pcpus[i]);
 }
