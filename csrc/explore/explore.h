@@ -22,6 +22,7 @@ enum {
     EX_NOW = 1 << 12,    /* cycle at which every decoded state stands */
     EX_GAP = 2,          /* cycles from one deadline's rank to the next */
     EX_MAX_RANK = 14,
+    EX_LAST = 63,        /* cycles to a deadline that floats: after every other */
     EX_NEVER_RANK = 15,
     EX_OTHER_SGI = 0,    /* INTID that INJECT raises */
     EX_DEVICE_SGI = 2,   /* host INTID of the unrelated interrupt */
@@ -52,8 +53,7 @@ enum {
     EX_SEES_SIGNAL = 4,
     EX_SEES_REQUEST = 8,
     EX_SEES_VGIC = 16,
-    EX_SEES_IRQ = 32,
-    EX_SEES_ALL = 63
+    EX_SEES_ALL = 31
 };
 
 /* How far a step commutes with interrupts (sight.c). */
@@ -198,6 +198,7 @@ static inline bool ex_deaf(const struct pyemu_explorer *x, const struct vcpu *v)
 
 /* space.c */
 void ex_tidy(struct pyemu_explorer *x);
+void ex_float(struct pyemu_explorer *x);
 void ex_encode(struct pyemu_explorer *x, uint64_t *w);
 void ex_decode(struct pyemu_explorer *x, const uint64_t *w);
 void ex_keep(struct pyemu_explorer *x);    /* decoded state -> x->saved */

@@ -6,6 +6,7 @@
  */
 #include "cpu/irq.h"
 #include "explore/explore.h"
+#include "hw/timer.h"
 #include "policy/steps.h"
 
 static uint8_t prim_sees(uint32_t prim)
@@ -23,14 +24,14 @@ static uint8_t prim_sees(uint32_t prim)
     case PYEMU_P_BG_RECHECK:
     case PYEMU_P_PT_RECHECK: return EX_SEES_TIME;
     case PYEMU_P_BG_CANCEL:
-    case PYEMU_P_PT_CANCEL: return EX_SEES_TIME | EX_SEES_IRQ;
+    case PYEMU_P_PT_CANCEL: return EX_SEES_TIME;
     case PYEMU_P_CNTV_CTL_W0:
     case PYEMU_P_CNTV_CVAL_W:
     case PYEMU_P_CNTV_CTL_W:
     case PYEMU_P_CNTP_CTL_W0:
     case PYEMU_P_CNTP_CVAL_W:
     case PYEMU_P_CNTP_CTL_W: return EX_SEES_TIME | EX_SEES_LINE;
-    case PYEMU_P_IAR_R: return EX_SEES_TIME | EX_SEES_LINE | EX_SEES_IRQ;
+    case PYEMU_P_IAR_R: return EX_SEES_TIME | EX_SEES_LINE;
     case PYEMU_P_CHECK_SIGNAL: return EX_SEES_SIGNAL;
     case PYEMU_P_REQUESTS:
     case PYEMU_P_CHECK_REQUESTS: return EX_SEES_REQUEST | EX_SEES_VGIC;
@@ -156,6 +157,67 @@ bool ex_quiet(const struct pyemu_explorer *x, uint32_t pcpu)
  * loop over IAR finds now what the next exception would find (2.2). A line that
  * is pending may still fall before IAR is read.
  */
+static bool to_come(const struct timer_regs *r, uint64_t now_cyc)
+{
+    return ctl_can_fire(r->ctl) && r->expiry_cyc > now_cyc &&
+           r->expiry_cyc != PYEMU_NEVER;
+}
+
+/* Is a deadline to come that a step with this view of a timer can tell? */
+static bool time_matters(const struct pyemu_explorer *x, const struct pcpu *p,
+                         const struct vcpu *v, uint32_t prim)
+{
+    const struct timer_regs *hw = p->hw;
+    const struct timer_regs *mem = v == NULL ? hw : v->mem;
+    const uint64_t now = p->now_cyc;
+    bool any = false;
+
+    switch (prim) {
+    case PYEMU_P_EVAL_V_HW:
+    case PYEMU_P_SAVE_CTL_ISR:
+    case PYEMU_P_CNTV_CTL_W0:
+    case PYEMU_P_VGIC_SYNC: return to_come(&hw[TIMER_V], now) || to_come(&hw[TIMER_P], now);
+    case PYEMU_P_EVAL_P:
+    case PYEMU_P_PT_EMULATE:
+    case PYEMU_P_PT_ARM: return to_come(&mem[TIMER_P], now);
+    case PYEMU_P_EVAL_V: return to_come(&mem[TIMER_V], now) || to_come(&hw[TIMER_V], now);
+    default:
+        for (uint32_t t = 0; t < N_TIMERS; t++)
+            any = any || to_come(&hw[t], now) || to_come(&mem[t], now);
+        return any || p->timers != PYEMU_NONE;
+    }
+}
+
+/* Can a timer's interrupt reach this pCPU while nothing but time and lines move? */
+static uint32_t irq_possible(const struct pyemu_explorer *x, const struct pcpu *p)
+{
+    uint32_t sees = p->timers != PYEMU_NONE ? EX_SEES_TIME : 0;
+
+    if (x->m->s->cfg.stale_istatus != 0)
+        return EX_SEES_TIME | EX_SEES_LINE;
+    for (uint32_t t = 0; t < N_TIMERS; t++) {
+        const uint32_t intid = timer_intid(t);
+
+        if (!has_bit32(p->irq_enabled, intid) || has_bit32(p->irq_active, intid))
+            continue;
+        if (ctl_can_fire(p->hw[t].ctl) || p->line_target[t] != 0 ||
+            has_bit32(p->irq_line, intid))
+            sees |= EX_SEES_TIME | EX_SEES_LINE;
+    }
+    return sees;
+}
+
+static uint32_t step_sees(const struct pyemu_explorer *x, const struct pcpu *p,
+                          const struct vcpu *v, uint32_t pc)
+{
+    uint32_t sees = x->sees[pc];
+
+    if ((sees & EX_SEES_TIME) != 0 &&
+        !time_matters(x, p, v, x->m->policy.steps[pc].prim))
+        sees &= ~(uint32_t)EX_SEES_TIME;
+    return sees;
+}
+
 static uint32_t irq_sees(const struct pyemu_explorer *x, const struct pcpu *p)
 {
     const struct pyemu_machine *m = x->m;
@@ -164,7 +226,8 @@ static uint32_t irq_sees(const struct pyemu_explorer *x, const struct pcpu *p)
         if (p->irq_pc == m->policy.hook_start[h + 1])
             return 0;
     if (m->policy.steps[p->irq_pc].prim != PYEMU_P_IAR_R)
-        return x->sees[p->irq_pc];
+        return step_sees(x, p, p->running == PYEMU_NONE ? NULL : &m->vcpus[p->running],
+                         p->irq_pc);
     if (m->s->cfg.stale_istatus != 0)
         return EX_SEES_ALL; /* the line may rise between exception and IAR (B40) */
     return (p->flags & FLAG(PIRQ)) != 0 ? EX_SEES_LINE : 0;
@@ -174,7 +237,6 @@ uint32_t ex_sees(const struct pyemu_explorer *x, uint32_t pcpu)
 {
     const struct pcpu *p = &x->m->pcpus[pcpu];
     const struct vcpu *v = thread_of(x, p);
-    const uint32_t irq = EX_SEES_TIME | EX_SEES_LINE | EX_SEES_IRQ;
 
     if (x->cfg.reduce == 0)
         return EX_SEES_ALL;
@@ -184,8 +246,8 @@ uint32_t ex_sees(const struct pyemu_explorer *x, uint32_t pcpu)
         return EX_SEES_ALL;
     if (quiet(x, p, EXQ_IRQ))
         return 0;
-    return (in_hook(x, v) ? x->sees[v->pc] : 0U) |
-           (has_bit64(p->flags, FI_IRQ_OFF) ? 0U : irq);
+    return (in_hook(x, v) ? step_sees(x, p, v, v->pc) : 0U) |
+           (has_bit64(p->flags, FI_IRQ_OFF) ? 0U : irq_possible(x, p));
 }
 
 /* Does the step at pc look at `what`, or would it run if it were there? */

@@ -403,10 +403,11 @@ ALWAYS_INLINE void pass_pcpu(struct codec *c, bool reading, struct pyemu_explore
 void ex_encode(struct pyemu_explorer *x, uint64_t *w)
 {
     const struct pyemu_config *cfg = &x->m->s->cfg;
-    struct codec c = {.w = w, .deadlines = ex_deadlines(x),
-                      .now_cyc = x->m->pcpus[0].now_cyc};
+    struct codec c = {.w = w, .now_cyc = x->m->pcpus[0].now_cyc};
 
     ex_tidy(x);
+    ex_float(x);
+    c.deadlines = ex_deadlines(x);
     for (uint32_t i = 0; i < x->n_words; i++)
         w[i] = 0;
     for (uint32_t i = 0; i < cfg->n_vcpus; i++) {

@@ -198,6 +198,64 @@ void ex_tidy(struct pyemu_explorer *x)
         tidy_pcpu(x, &x->m->pcpus[i]);
 }
 
+/* Does a copy that can fire, or an armed hrtimer, share the deadline? */
+static bool is_held(const struct pyemu_explorer *x, uint32_t i, uint32_t t, uint64_t at)
+{
+    const struct pyemu_machine *m = x->m;
+    const struct timer_regs *mem = &m->vcpus[i].mem[t];
+
+    if (mem->expiry_cyc == at && ctl_can_fire(mem->ctl))
+        return true;
+    for (uint32_t k = 0; k < m->s->cfg.n_pcpus; k++)
+        if (m->pcpus[k].hw[t].expiry_cyc == at && ctl_can_fire(m->pcpus[k].hw[t].ctl))
+            return true;
+    for (uint32_t n = 0; n < 2 * m->s->cfg.n_vcpus; n++)
+        if (m->timer_nodes[n].queued != 0 && m->timer_nodes[n].key == at)
+            return true;
+    return false;
+}
+
+static void move_deadline(struct timer_regs *r, uint64_t from, uint64_t to)
+{
+    if (r->expiry_cyc == from && !ctl_can_fire(r->ctl))
+        r->expiry_cyc = to;
+}
+
+/*
+ * The deadline of a timer that is off or masked is compared with nothing: it is
+ * the last of all. Any other order comes about again by CVAL_SOON once the timer is
+ * on, and its passing first by CVAL_PAST now.
+ */
+static void float_timer(struct pyemu_explorer *x, uint32_t i, uint32_t t, uint64_t last)
+{
+    struct pyemu_machine *m = x->m;
+    struct timer_regs *g = &x->ghost[i].t[t];
+    const uint64_t at = g->expiry_cyc;
+
+    if (ctl_can_fire(g->ctl) || at <= m->pcpus[0].now_cyc || at == PYEMU_NEVER ||
+        is_held(x, i, t, at))
+        return;
+    move_deadline(&m->vcpus[i].mem[t], at, last);
+    for (uint32_t k = 0; k < m->s->cfg.n_pcpus; k++)
+        move_deadline(&m->pcpus[k].hw[t], at, last);
+    g->expiry_cyc = last;
+}
+
+void ex_float(struct pyemu_explorer *x)
+{
+    const uint64_t guest = x->cfg.guest;
+    const uint64_t v = bit64(PYEMU_GC_CVAL_SOON) | bit64(PYEMU_GC_CVAL_PAST);
+    const uint64_t p = bit64(PYEMU_GC_PCVAL_SOON) | bit64(PYEMU_GC_PCVAL_PAST);
+    const uint64_t last = x->m->pcpus[0].now_cyc + EX_LAST;
+
+    for (uint32_t i = 0; i < x->m->s->cfg.n_vcpus && x->cfg.reduce != 0; i++) {
+        if ((guest & v) == v)
+            float_timer(x, i, TIMER_V, last);
+        if ((guest & p) == p)
+            float_timer(x, i, TIMER_P, last);
+    }
+}
+
 void ex_keep(struct pyemu_explorer *x)
 {
     const struct pyemu_machine *m = x->m;
