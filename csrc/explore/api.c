@@ -60,6 +60,7 @@ static void reduce(struct pyemu_explorer *x)
                 x->isr_injects = 1;
             x->sees[n] = ex_step_sees(x->m, i);
             x->quiet[n] = ex_step_quiet(x->m, i);
+            x->light[n] = ex_step_light(x, i);
             t->steps[n] = t->steps[i];
             x->orig[n++] = i - t->hook_start[h];
         }
@@ -166,6 +167,7 @@ void pyemu_explore_free(struct pyemu_explorer *x)
     free(x->rows);
     free(x->live[0]);
     free(x->live[1]);
+    free(x->live_any);
     free(x);
 }
 

@@ -129,6 +129,16 @@ static inline uint32_t ex_pcpu(ex_move mv) { return ((uint32_t)mv >> 10) & 3U; }
 static inline uint32_t ex_vcpu(ex_move mv) { return ((uint32_t)mv >> 8) & 3U; }
 static inline uint32_t ex_arg(ex_move mv) { return (uint32_t)mv & 255U; }
 
+/* The hook in which an interrupt's path stands. */
+static inline uint32_t ex_isr_hook(const struct pcpu *p)
+{
+    if (p->irq_stage == ISR_ENTRY)
+        return PYEMU_H_IRQ_ENTRY;
+    if (p->irq_stage == ISR_EXIT)
+        return PYEMU_H_IRQ_EXIT;
+    return p->acked == INTID_VTIMER ? PYEMU_H_VTIMER_ISR : PYEMU_H_PTIMER_ISR;
+}
+
 /* The guest operation in the argument of a move. */
 static inline uint32_t ex_choice(uint32_t arg)
 {
@@ -155,6 +165,8 @@ struct pyemu_explorer {
     uint8_t sees[PYEMU_MAX_STEPS];  /* what each step can notice: EX_SEES_* */
     uint8_t quiet[PYEMU_MAX_STEPS]; /* commutes with interrupts: enum ex_quiet */
     uint16_t *live[2];              /* live.c; without and with a load's return */
+    uint16_t *live_any;             /* in any layer */
+    uint8_t light[PYEMU_MAX_STEPS]; /* nothing outside can tell when it runs */
     uint32_t n_words;
     uint32_t hw_live;               /* of any vCPU, while ex_tidy is at work */
     uint32_t isr_injects;           /* the vtimer ISR takes vgic locks (I14) */
@@ -213,13 +225,15 @@ uint32_t ex_rank(uint64_t bitmap, uint64_t expiry_cyc, uint64_t now_cyc);
 uint32_t ex_moves(struct pyemu_explorer *x, ex_move *out);
 void ex_apply(struct pyemu_explorer *x, ex_move mv);
 bool ex_forced(struct pyemu_explorer *x, ex_move *mv); /* one move only: a step */
+uint32_t ex_light(struct pyemu_explorer *x); /* steps that nothing can tell from one */
 
 /* sight.c */
 uint8_t ex_step_sees(const struct pyemu_machine *m, uint32_t pc);
 uint8_t ex_step_quiet(const struct pyemu_machine *m, uint32_t pc);
 uint32_t ex_sees(const struct pyemu_explorer *x, uint32_t pcpu);
 bool ex_quiet(const struct pyemu_explorer *x, uint32_t pcpu);
-bool ex_notices(const struct pyemu_explorer *x, uint32_t vcpu, uint32_t what);
+uint32_t ex_notices(const struct pyemu_explorer *x, uint32_t vcpu);
+bool ex_step_light(const struct pyemu_explorer *x, uint32_t pc);
 
 /* guest.c */
 uint32_t ex_guest_moves(struct pyemu_explorer *x, uint32_t pcpu, ex_move *out);
@@ -229,6 +243,7 @@ void ex_guest(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v,
               uint32_t choice);
 bool ex_vector(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v, uint32_t lr);
 void ex_guest_ops(struct pyemu_explorer *x);
+uint64_t ex_late(const struct pyemu_explorer *x);
 
 /* checks.c */
 bool ex_fires(const struct pyemu_explorer *x, uint32_t vcpu, uint32_t t);

@@ -171,7 +171,7 @@ uint32_t ex_handle_moves(struct pyemu_explorer *x, uint32_t pcpu, ex_move *out)
 }
 
 /* A deadline later than every other one. */
-static uint64_t late_cyc(const struct pyemu_explorer *x)
+uint64_t ex_late(const struct pyemu_explorer *x)
 {
     const uint64_t map = ex_deadlines(x);
 
@@ -184,7 +184,7 @@ static uint64_t deadline(const struct pyemu_explorer *x, uint32_t choice)
     case PYEMU_GC_CVAL_SOON:
     case PYEMU_GC_PCVAL_SOON: return x->m->pcpus[0].now_cyc + 1;
     case PYEMU_GC_CVAL_LATE:
-    case PYEMU_GC_PCVAL_LATE: return x->m->pcpus[0].now_cyc + late_cyc(x);
+    case PYEMU_GC_PCVAL_LATE: return x->m->pcpus[0].now_cyc + ex_late(x);
     default: return 0;
     }
 }

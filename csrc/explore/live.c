@@ -399,7 +399,14 @@ bool ex_live_prepare(struct pyemu_explorer *x)
 {
     x->live[0] = solve(x->m, 0, NULL);
     x->live[1] = x->live[0] == NULL ? NULL : solve(x->m, EXL_ALL, x->live[0]);
-    return x->live[0] != NULL && x->live[1] != NULL;
+    const uint32_t n = x->m->policy.n_steps + N_NODES;
+
+    x->live_any = calloc(n, sizeof *x->live_any);
+    if (x->live[1] == NULL || x->live_any == NULL)
+        return false;
+    for (uint32_t i = 0; i < n * N_LAYERS; i++)
+        x->live_any[i / N_LAYERS] |= x->live[0][i];
+    return true;
 }
 
 static uint32_t node_of(const struct pyemu_explorer *x, uint32_t stage, uint32_t hook,
@@ -420,12 +427,7 @@ static uint32_t node_of(const struct pyemu_explorer *x, uint32_t stage, uint32_t
 /* Live where the scheduler's load goes back to, whatever the flags are then. */
 static uint16_t live_saved(const struct pyemu_explorer *x, const struct vcpu *v)
 {
-    const uint32_t node = node_of(x, v->saved_stage, v->saved_hook, v->saved_pc);
-    uint16_t live = 0;
-
-    for (uint32_t layer = 0; layer < N_LAYERS; layer++)
-        live |= x->live[0][(uint64_t)node * N_LAYERS + layer];
-    return live;
+    return x->live_any[node_of(x, v->saved_stage, v->saved_hook, v->saved_pc)];
 }
 
 uint16_t ex_live_saved(const struct pyemu_explorer *x, const struct vcpu *v)
@@ -440,12 +442,8 @@ uint16_t ex_live_isr(const struct pyemu_explorer *x, const struct pcpu *p,
     uint32_t node = p->irq_pc;
 
     const uint32_t layer = layer_of(v->flags | bit64(FI_IRQ_OFF));
-    uint32_t hook = PYEMU_H_IRQ_EXIT;
+    const uint32_t hook = ex_isr_hook(p);
 
-    if (p->irq_stage == ISR_ENTRY)
-        hook = PYEMU_H_IRQ_ENTRY;
-    else if (p->irq_stage == ISR_HANDLER)
-        hook = p->acked == INTID_VTIMER ? PYEMU_H_VTIMER_ISR : PYEMU_H_PTIMER_ISR;
     if (node == t->hook_start[hook + 1])
         node = t->n_steps + NODE_END + hook;
     return x->live[0][(uint64_t)node * N_LAYERS + layer];

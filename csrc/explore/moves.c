@@ -98,10 +98,10 @@ static bool notices_device(const struct pyemu_explorer *x, const struct pcpu *p)
            p->irq_stage == ISR_NONE;
 }
 
-static uint32_t line_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *out)
+static uint32_t line_moves(const struct pyemu_explorer *x, uint32_t i, uint32_t sees,
+                           ex_move *out)
 {
     const struct pcpu *p = &x->m->pcpus[i];
-    const uint32_t sees = ex_sees(x, i);
     uint32_t n = 0;
 
     for (uint32_t t = 0; t < N_TIMERS; t++)
@@ -142,15 +142,16 @@ static uint32_t vcpu_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *
     const struct pcpu *p = &x->m->pcpus[x->m->threads[i].pcpu];
     const bool user = v->stage == STAGE_USER && p->cur == i &&
                       p->irq_stage == ISR_NONE && !irq_may_be_taken(p);
+    const uint32_t sees = ex_notices(x, i);
     uint32_t n = 0;
 
-    if (on(x, PYEMU_A_SIGNAL) && ex_notices(x, i, EX_SEES_SIGNAL) && v->resident != 0 &&
+    if (on(x, PYEMU_A_SIGNAL) && (sees & EX_SEES_SIGNAL) != 0 && v->resident != 0 &&
         (v->flags & FLAG(SIGNAL)) == 0)
         out[n++] = ex_move_of(PYEMU_A_SIGNAL, 0, i, 0);
-    if (on(x, PYEMU_A_KICK) && ex_notices(x, i, EX_SEES_REQUEST) && v->resident != 0 &&
+    if (on(x, PYEMU_A_KICK) && (sees & EX_SEES_REQUEST) != 0 && v->resident != 0 &&
         (v->flags & FLAG(REQ)) == 0)
         out[n++] = ex_move_of(PYEMU_A_KICK, 0, i, 0);
-    if (on(x, PYEMU_A_INJECT) && ex_notices(x, i, EX_SEES_VGIC) &&
+    if (on(x, PYEMU_A_INJECT) && (sees & EX_SEES_VGIC) != 0 &&
         (v->flags & FLAG(USER_IRQCHIP)) == 0 &&
         (v->flags & FLAG(ENABLED)) != 0 && v->irq[EX_OTHER_SGI].latch == 0)
         out[n++] = ex_move_of(PYEMU_A_INJECT, 0, i, 0);
@@ -163,19 +164,19 @@ static uint32_t vcpu_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *
 
 uint32_t ex_moves(struct pyemu_explorer *x, ex_move *out)
 {
+    uint32_t sees = 0;
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < x->m->s->cfg.n_pcpus; i++) {
         n += cpu_moves(x, i, out + n);
-        n += line_moves(x, i, out + n);
+        const uint32_t seen = ex_sees(x, i);
+
+        n += line_moves(x, i, seen, out + n);
+        sees |= seen;
         n += hotplug_moves(x, i, out + n);
     }
     for (uint32_t i = 0; i < x->m->s->cfg.n_vcpus; i++)
         n += vcpu_moves(x, i, out + n);
-    uint32_t sees = 0;
-
-    for (uint32_t i = 0; i < x->m->s->cfg.n_pcpus; i++)
-        sees |= ex_sees(x, i);
     if (on(x, PYEMU_A_TICK) && (sees & EX_SEES_TIME) != 0 && ex_deadlines(x) != 0)
         out[n++] = ex_move_of(PYEMU_A_TICK, 0, 0, 0);
     return n;
@@ -393,13 +394,22 @@ static void maintenance(struct pyemu_machine *m, struct pcpu *p)
         gic_set_line(p, INTID_MAINT, line);
 }
 
+/* What follows from a move: host timers, maintenance, the oracle's view, checks. */
+static void after(struct pyemu_explorer *x, struct pcpu *p)
+{
+    settle(x);
+    if (p->uie != 0)
+        maintenance(x->m, p);
+    ex_note_levels(x);
+    ex_check_state(x);
+}
+
 bool ex_forced(struct pyemu_explorer *x, ex_move *mv)
 {
     ex_move moves[EX_MAX_MOVES];
 
     if (x->cfg.reduce == 0 || x->ticked != 0 || x->found.invariant != 0)
         return false;
-    ex_tidy(x);
     if (ex_moves(x, moves) != 1 || ex_kind(moves[0]) != PYEMU_A_STEP)
         return false;
     *mv = moves[0];
@@ -439,25 +449,54 @@ void ex_apply(struct pyemu_explorer *x, ex_move mv)
     x->ticked = ex_kind(mv) == PYEMU_A_TICK;
     x->base_counters[0] = m->s->counters[PYEMU_C_BAD_DEACTIVATE];
     x->base_counters[1] = m->s->counters[PYEMU_C_HOST_OOPS];
-    x->ops[PYEMU_GC_PCVAL_LATE].c = 1; /* overwritten below where it counts */
     switch (ex_kind(mv)) {
-    case PYEMU_A_STEP: {
-        const uint64_t map = ex_deadlines(x);
-
-        x->ops[PYEMU_GC_PCVAL_LATE].c =
-            (map == 0 ? 0U : highest_bit64(map)) + (uint64_t)EX_GAP;
+    case PYEMU_A_STEP:
+        if (p->cur != PYEMU_NONE && (ex_arg(mv) == 1U + PYEMU_GC_PCVAL_LATE ||
+                                     m->vcpus[p->cur].trap_op == PYEMU_GC_PCVAL_LATE))
+            x->ops[PYEMU_GC_PCVAL_LATE].c = ex_late(x);
         step(x, p, ex_arg(mv));
         break;
-    }
     case PYEMU_A_GUEST: ex_guest(x, p, &m->vcpus[ex_vcpu(mv)], ex_arg(mv)); break;
     case PYEMU_A_TICK: tick(x); break;
     case PYEMU_A_PREEMPT: run_sched_out(m, p, &m->vcpus[p->cur]); break;
     case PYEMU_A_SCHED_IN: sched_in(x, p, ex_vcpu(mv)); break;
     default: outside(x, mv); break;
     }
-    settle(x);
-    if (p->uie != 0)
-        maintenance(m, p);
-    ex_note_levels(x);
-    ex_check_state(x);
+    after(x, p);
+}
+
+/* May the next step be taken as part of this one? It is forced, and seen by none. */
+static bool is_light(const struct pyemu_explorer *x, const struct pcpu *p)
+{
+    const struct policy_table *t = &x->m->policy;
+
+    if (p->irq_stage != ISR_NONE)
+        return p->irq_pc < t->hook_start[ex_isr_hook(p) + 1] && x->light[p->irq_pc] != 0;
+    if (p->cur == PYEMU_NONE || !has_bit64(p->flags, FI_IRQ_OFF))
+        return false;
+    const struct vcpu *v = &x->m->vcpus[p->cur];
+
+    return v->stage == STAGE_HOOK && v->pc < t->hook_start[v->hook + 1] &&
+           x->light[v->pc] != 0;
+}
+
+/*
+ * On one pCPU with interrupts off: the steps up to the next that something can
+ * notice, as ex_forced would give them one by one; looked at once, at their end.
+ */
+uint32_t ex_light(struct pyemu_explorer *x)
+{
+    const struct pyemu_config *cfg = &x->m->s->cfg;
+    struct pcpu *p = &x->m->pcpus[0];
+    uint32_t n = 0;
+
+    if (x->cfg.reduce == 0 || cfg->n_pcpus != 1 || cfg->n_vcpus != 1 || x->ticked != 0)
+        return 0;
+    while (x->found.invariant == 0 && is_light(x, p)) {
+        step(x, p, 0);
+        n++;
+    }
+    if (n != 0)
+        after(x, p);
+    return n;
 }

@@ -202,7 +202,7 @@ void ex_run(struct pyemu_explorer *x, ex_move mv)
 {
     for (uint32_t n = 0; n < EX_CHAIN; n++) {
         ex_apply(x, mv);
-        x->transitions++;
+        x->transitions += 1U + ex_light(x);
         if (!ex_forced(x, &mv))
             return;
     }

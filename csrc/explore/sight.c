@@ -164,8 +164,7 @@ static bool to_come(const struct timer_regs *r, uint64_t now_cyc)
 }
 
 /* Is a deadline to come that a step with this view of a timer can tell? */
-static bool time_matters(const struct pyemu_explorer *x, const struct pcpu *p,
-                         const struct vcpu *v, uint32_t prim)
+static bool time_matters(const struct pcpu *p, const struct vcpu *v, uint32_t prim)
 {
     const struct timer_regs *hw = p->hw;
     const struct timer_regs *mem = v == NULL ? hw : v->mem;
@@ -176,11 +175,13 @@ static bool time_matters(const struct pyemu_explorer *x, const struct pcpu *p,
     case PYEMU_P_EVAL_V_HW:
     case PYEMU_P_SAVE_CTL_ISR:
     case PYEMU_P_CNTV_CTL_W0:
-    case PYEMU_P_VGIC_SYNC: return to_come(&hw[TIMER_V], now) || to_come(&hw[TIMER_P], now);
+    case PYEMU_P_VGIC_SYNC:
+        return to_come(&hw[TIMER_V], now) || to_come(&hw[TIMER_P], now);
     case PYEMU_P_EVAL_P:
     case PYEMU_P_PT_EMULATE:
     case PYEMU_P_PT_ARM: return to_come(&mem[TIMER_P], now);
-    case PYEMU_P_EVAL_V: return to_come(&mem[TIMER_V], now) || to_come(&hw[TIMER_V], now);
+    case PYEMU_P_EVAL_V:
+        return to_come(&mem[TIMER_V], now) || to_come(&hw[TIMER_V], now);
     default:
         for (uint32_t t = 0; t < N_TIMERS; t++)
             any = any || to_come(&hw[t], now) || to_come(&mem[t], now);
@@ -213,7 +214,7 @@ static uint32_t step_sees(const struct pyemu_explorer *x, const struct pcpu *p,
     uint32_t sees = x->sees[pc];
 
     if ((sees & EX_SEES_TIME) != 0 &&
-        !time_matters(x, p, v, x->m->policy.steps[pc].prim))
+        !time_matters(p, v, x->m->policy.steps[pc].prim))
         sees &= ~(uint32_t)EX_SEES_TIME;
     return sees;
 }
@@ -222,9 +223,8 @@ static uint32_t irq_sees(const struct pyemu_explorer *x, const struct pcpu *p)
 {
     const struct pyemu_machine *m = x->m;
 
-    for (uint32_t h = PYEMU_H_IRQ_ENTRY; h <= PYEMU_H_IRQ_EXIT; h++)
-        if (p->irq_pc == m->policy.hook_start[h + 1])
-            return 0;
+    if (p->irq_pc == m->policy.hook_start[ex_isr_hook(p) + 1])
+        return 0;
     if (m->policy.steps[p->irq_pc].prim != PYEMU_P_IAR_R)
         return step_sees(x, p, p->running == PYEMU_NONE ? NULL : &m->vcpus[p->running],
                          p->irq_pc);
@@ -250,28 +250,38 @@ uint32_t ex_sees(const struct pyemu_explorer *x, uint32_t pcpu)
            (has_bit64(p->flags, FI_IRQ_OFF) ? 0U : irq_possible(x, p));
 }
 
-/* Does the step at pc look at `what`, or would it run if it were there? */
-static bool step_notices(const struct pyemu_explorer *x, const struct pcpu *p,
-                         const struct vcpu *v, uint32_t what)
+/* Events of its vCPU that the step at pc looks at, or runs because of. */
+static uint32_t step_notices(const struct policy_table *t, uint32_t pc)
 {
-    const struct policy_table *t = &x->m->policy;
-    const uint64_t mask = t->guards[t->steps[v->pc].guard].mask;
-    const uint64_t noticed = what == EX_SEES_SIGNAL    ? FLAG(SIGNAL)
-                             : what == EX_SEES_REQUEST ? FLAG(REQ)
-                                                       : FLAG(REQ) | FLAG(AP);
-    const bool vgic = what == EX_SEES_VGIC;
+    const uint64_t mask = t->guards[t->steps[pc].guard].mask;
 
-    switch (t->steps[v->pc].prim) {
-    case PYEMU_P_CHECK_SIGNAL:
-        return what == EX_SEES_SIGNAL && holds(x, p, v, v->pc);
-    case PYEMU_P_CHECK_REQUESTS:
-        return what != EX_SEES_SIGNAL && holds(x, p, v, v->pc);
-    case PYEMU_P_VGIC_FLUSH: return vgic;
-    case PYEMU_P_VGIC_SYNC: return false; /* adds nothing to what it folds */
+    switch (t->steps[pc].prim) {
+    case PYEMU_P_CHECK_SIGNAL: return EX_SEES_SIGNAL;
+    case PYEMU_P_CHECK_REQUESTS: return EX_SEES_REQUEST | EX_SEES_VGIC;
+    case PYEMU_P_VGIC_SYNC: return 0; /* adds nothing to what it folds */
+    case PYEMU_P_VGIC_FLUSH:
     case PYEMU_P_REQUESTS:
     case PYEMU_P_MODE_IN: /* before it there is no IPI (B25) */
-    case PYEMU_P_PENDING: return vgic && holds(x, p, v, v->pc);
-    default: return (mask & noticed) != 0;
+    case PYEMU_P_PENDING: return EX_SEES_VGIC;
+    default:
+        return ((mask & FLAG(SIGNAL)) != 0 ? EX_SEES_SIGNAL : 0U) |
+               ((mask & FLAG(REQ)) != 0 ? EX_SEES_REQUEST | EX_SEES_VGIC : 0U) |
+               ((mask & FLAG(AP)) != 0 ? EX_SEES_VGIC : 0U);
+    }
+}
+
+/* With interrupts off only the thread itself can tell when such a step runs. */
+bool ex_step_light(const struct pyemu_explorer *x, uint32_t pc)
+{
+    const struct pyemu_machine *m = x->m;
+
+    switch (m->policy.steps[pc].prim) {
+    case PYEMU_P_IAR_R:
+    case PYEMU_P_ERET:
+    case PYEMU_P_HANDLE: return false;
+    default:
+        return (ex_step_sees(m, pc) & (EX_SEES_TIME | EX_SEES_LINE)) == 0 &&
+               step_notices(&m->policy, pc) == 0;
     }
 }
 
@@ -279,25 +289,26 @@ static bool step_notices(const struct pyemu_explorer *x, const struct pcpu *p,
  * An outside event of a vCPU waits for the next place that looks at it. In the
  * guest it is an exit by interrupt, with the event at that place.
  */
-bool ex_notices(const struct pyemu_explorer *x, uint32_t vcpu, uint32_t what)
+uint32_t ex_notices(const struct pyemu_explorer *x, uint32_t vcpu)
 {
     const struct pyemu_machine *m = x->m;
     const struct vcpu *v = &m->vcpus[vcpu];
     const struct pcpu *p = &m->pcpus[m->threads[vcpu].pcpu];
 
     if (x->cfg.reduce == 0 || m->threads[vcpu].state == T_SLEEPING)
-        return true;
+        return EX_SEES_ALL;
     if (m->threads[vcpu].state != T_RUNNING || p->irq_stage != ISR_NONE ||
         irq_may_be_taken(p))
-        return false;
+        return 0;
     switch (v->stage) {
-    case STAGE_GUEST: return !has_bit64(x->cfg.actions, PYEMU_A_DEVICE_IRQ);
-    case STAGE_SLEEP: return true;
-    case STAGE_WOKEN: return what == EX_SEES_SIGNAL;
+    case STAGE_GUEST:
+        return has_bit64(x->cfg.actions, PYEMU_A_DEVICE_IRQ) ? 0 : EX_SEES_ALL;
+    case STAGE_SLEEP: return EX_SEES_ALL;
+    case STAGE_WOKEN: return EX_SEES_SIGNAL;
     case STAGE_HOOK:
         if (in_hook(x, v))
-            return step_notices(x, p, v, what);
-        return what == EX_SEES_SIGNAL && v->cont == CONT_BLOCK;
-    default: return false;
+            return step_notices(&m->policy, v->pc);
+        return v->cont == CONT_BLOCK ? EX_SEES_SIGNAL : 0;
+    default: return 0;
     }
 }
