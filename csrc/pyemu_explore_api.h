@@ -84,6 +84,7 @@ struct pyemu_explore_result {
     uint64_t states;
     uint64_t transitions;
     uint64_t bytes;       /* of the visited set, links included */
+    uint64_t graph_bytes; /* of the graph kept for liveness */
     uint32_t depth;
     uint32_t end;         /* enum pyemu_explore_end */
     uint32_t invariant;   /* broken one, 0 = none */

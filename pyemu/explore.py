@@ -249,7 +249,7 @@ def explore(
     config = {
         "actions": _mask("explore.action", chosen, ACTIONS),
         "guest": _mask("explore.guest", choices, GUEST),
-        "invariants": sum(1 << n for n in wanted if n in SAFETY),
+        "invariants": sum(1 << n for n in wanted),
         "max_states": max_states,
         "max_bytes": max_bytes,
         "max_depth": 2**31 if depth is None else depth,

@@ -165,6 +165,7 @@ void pyemu_explore_free(struct pyemu_explorer *x)
     free(x->by);
     free(x->table);
     free(x->rows);
+    ex_record_free(x);
     free(x->live[0]);
     free(x->live[1]);
     free(x->live_any);
@@ -184,9 +185,15 @@ int pyemu_explore_cycles(struct pyemu_explorer *x, uint32_t invariant,
         invariant == 2 || invariant == 4 || invariant == 11 || invariant == 12;
 
     REQUIRE(x->m, live, "invariant %u is not a liveness invariant", invariant);
+    REQUIRE(x->m, ex_records(x), "no liveness invariant was asked for");
     REQUIRE(x->m, x->end == PYEMU_XE_DONE, "the safety search has not ended");
+    const uint64_t asked = x->cfg.invariants;
+
     x->cfg.invariants = 0; /* they hold: the search has seen every state */
-    return ex_cycles(x, invariant, out);
+    const int done = ex_cycles(x, invariant, out);
+
+    x->cfg.invariants = asked;
+    return done;
 }
 
 int pyemu_explore_rows(struct pyemu_explorer *x, struct pyemu_explore_row *out,

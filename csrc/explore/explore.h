@@ -154,6 +154,24 @@ struct ex_copy {
     struct ghost ghost[EX_MAX_VCPUS];
 };
 
+/* A move between stored states, with the forced steps behind it. */
+struct ex_edge {
+    uint32_t to;
+    ex_move by;
+    uint16_t events;
+};
+
+/* The graph that liveness looks at, written down while the states are visited. */
+struct ex_graph {
+    uint32_t *first;      /* of each state, in edges; one more at the end */
+    struct ex_edge *edges;
+    uint16_t *rules;      /* of each state: rules_of */
+    uint8_t *due;         /* of each state: due_of */
+    uint64_t n_edges;
+    uint64_t cap_edges;
+    uint64_t cap_states;
+};
+
 struct pyemu_explorer {
     struct pyemu_machine *m;
     struct pyemu_explore_config cfg;
@@ -182,6 +200,8 @@ struct pyemu_explorer {
     uint64_t n_states;
     uint64_t cap_states;
     uint64_t table_size;
+    struct ex_graph graph;
+    uint64_t set_bytes;             /* of the visited set */
     uint64_t transitions;
     uint64_t checked;               /* states whose moves have been tried */
     uint32_t depth;
@@ -255,12 +275,19 @@ void ex_check_step(struct pyemu_explorer *x, const struct pcpu *p, const struct 
 void ex_note_levels(struct pyemu_explorer *x);
 
 /* search.c */
-uint32_t ex_find(const struct pyemu_explorer *x, const uint64_t *w);
 int ex_search(struct pyemu_explorer *x, struct pyemu_explore_result *out);
 void ex_report(const struct pyemu_explorer *x, struct pyemu_explore_result *out);
 void ex_run(struct pyemu_explorer *x, ex_move mv);
 int ex_path(struct pyemu_explorer *x, uint32_t state, const ex_move *more,
             uint32_t n_more);
+
+/* record.c */
+bool ex_records(const struct pyemu_explorer *x);
+bool ex_record_state(struct pyemu_explorer *x, uint32_t n, const ex_move *moves,
+                     uint32_t n_moves);
+bool ex_record_edge(struct pyemu_explorer *x, ex_move by, uint32_t events, uint32_t to);
+uint64_t ex_record_bytes(const struct pyemu_explorer *x);
+void ex_record_free(struct pyemu_explorer *x);
 
 /* cycles.c */
 int ex_cycles(struct pyemu_explorer *x, uint32_t invariant,
