@@ -235,6 +235,21 @@ bool ex_vector(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v, uint32_
     return true;
 }
 
+/*
+ * A level interrupt that is not mapped asks for maintenance when it is completed, for
+ * only KVM can tell whether its line is still high (2.3, EISR).
+ */
+static void ask_maintenance(const struct pyemu_explorer *x, struct pcpu *p,
+                            uint32_t intid)
+{
+    for (uint32_t i = 0; i < p->n_lrs; i++)
+        if (p->lr[i].vintid == intid && p->lr[i].state == LR_INVALID &&
+            p->lr[i].hw == 0 && x->m->vcpus[p->cur].irq[intid].edge == 0) {
+            p->eisr = 1;
+            gic_set_line(p, INTID_MAINT, true);
+        }
+}
+
 static void eoi(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v)
 {
     const uint32_t me = vcpu_idx(x->m, v);
@@ -242,6 +257,8 @@ static void eoi(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v)
     const bool timer = v->iar == INTID_PTIMER || v->iar == INTID_VTIMER;
 
     ops_eoi(x->m, p, v, false);
+    if (timer)
+        ask_maintenance(x, p, v->iar);
     v->iar = INTID_SPURIOUS;
     v->hcr_eoicount = 0;
     if (timer)

@@ -9,6 +9,7 @@
 #include "hw/timer.h"
 #include "hw/vcpuif.h"
 #include "kvm/inject.h"
+#include "kvm/vgic.h"
 #include "kvm/vtimer.h"
 #include "policy/steps.h"
 #include "run/run.h"
@@ -266,6 +267,22 @@ static void kick(struct pyemu_explorer *x, uint32_t i)
         sched_wake(m, p, i);
 }
 
+/* Resetting a machine, user space clears what it injected itself, and its states. */
+static void reset_irqchip(struct vcpu *v)
+{
+    const uint16_t intids[] = {EX_OTHER_SGI, INTID_PTIMER};
+
+    for (uint32_t n = 0; n < sizeof intids / sizeof *intids; n++) {
+        struct vgic_irq *q = &v->irq[intids[n]];
+
+        if (q->hw != 0)
+            continue; /* a mapped one is KVM's to reset (B11) */
+        q->active = 0;
+        q->latch = 0;
+        vgic_mirror(v, intids[n]);
+    }
+}
+
 /* An ioctl on the vCPU: up to 4.15 each one loads and puts it (B12). */
 static void ioctl_timer(struct pyemu_explorer *x, uint32_t i, bool reset)
 {
@@ -289,6 +306,7 @@ static void ioctl_timer(struct pyemu_explorer *x, uint32_t i, bool reset)
         hook_run(m, p, v, PYEMU_H_PUT);
     if (!reset)
         return;
+    reset_irqchip(v);
     v->pstate_i = 1;
     v->vapr = 0;
     v->iar = INTID_SPURIOUS;

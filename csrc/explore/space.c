@@ -255,7 +255,7 @@ ALWAYS_INLINE void pass_guest(struct codec *c, bool reading, struct vcpu *v)
 
     FIELD(v->pstate_i, uint8_t, 1);
     FIELD(v->in_irq, uint8_t, 1);
-    FIELD(v->uie, uint8_t, 1);
+    FIELD(v->uie, uint8_t, 3);
     if (!reading)
         return;
     v->iar = INTIDS[code];
@@ -385,7 +385,8 @@ ALWAYS_INLINE void pass_pcpu(struct codec *c, bool reading, struct pyemu_explore
     FIELD(p->cnthctl, uint32_t, 2);
     FIELD(p->online, uint8_t, 1);
     FIELD(p->stale, uint8_t, 2);
-    FIELD(p->uie, uint8_t, 1);
+    FIELD(p->uie, uint8_t, 3);
+    FIELD(p->eisr, uint8_t, 1);
     FIELD(p->n_lrs, uint8_t, 2);
     for (uint32_t n = 0; n < p->n_lrs; n++)
         pass_lr(c, reading, &p->lr[n], &m->vcpus[0]);
@@ -467,7 +468,7 @@ void ex_decode(struct pyemu_explorer *x, const uint64_t *w)
 }
 
 /* Bits of a vCPU and of a pCPU without their list registers; ex_encode checks. */
-enum { VCPU_BITS = 164, PCPU_BITS = 71 };
+enum { VCPU_BITS = 166, PCPU_BITS = 74 };
 
 /* Words that any state of this shape can need. */
 uint32_t ex_words(const struct pyemu_explorer *x)

@@ -18,13 +18,15 @@ void vtimer_mem_written(struct pyemu_machine *m, struct vcpu *v, uint32_t t,
     timer_mem_recalc(v, t, now_cyc);
 }
 
-uint64_t vtimer_earliest(const struct vcpu *v)
+uint64_t vtimer_earliest(const struct pyemu_machine *m, const struct vcpu *v)
 {
+    /* an interrupt in service ends no WFI: its timer needs no host timer */
+    const bool skips = machine_switch(m, PYEMU_S_BG_SKIPS_ACTIVE);
     uint64_t at = PYEMU_NEVER;
 
-    if ((v->flags & FLAG(CAN_V)) != 0)
+    if ((v->flags & FLAG(CAN_V)) != 0 && !(skips && (v->flags & FLAG(VACT_V)) != 0))
         at = v->mem[TIMER_V].expiry_cyc;
-    if ((v->flags & FLAG(CAN_P)) != 0)
+    if ((v->flags & FLAG(CAN_P)) != 0 && !(skips && (v->flags & FLAG(VACT_P)) != 0))
         at = min_u64(at, v->mem[TIMER_P].expiry_cyc);
     return at;
 }
@@ -217,7 +219,7 @@ static void pt_emulate(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 /* Callback: still early (deadline moved)? restart; else FIRE. */
 static void recheck(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t t)
 {
-    const uint64_t at = t == TIMER_V ? vtimer_earliest(v) : v->mem[t].expiry_cyc;
+    const uint64_t at = t == TIMER_V ? vtimer_earliest(m, v) : v->mem[t].expiry_cyc;
     const bool due = at <= p->now_cyc;
 
     put_bit64(&v->flags, PYEMU_F_FIRE, due);
@@ -229,7 +231,7 @@ void vtimer_soft(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32
 {
     switch (prim) {
     case PYEMU_P_BG_ARM: {
-        const uint64_t at = vtimer_earliest(v);
+        const uint64_t at = vtimer_earliest(m, v);
 
         if (at != PYEMU_NEVER)
             arm(m, p, v, TIMER_V, at);

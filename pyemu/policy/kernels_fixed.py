@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .guards import enabled, fire, running, vact_v
+from .guards import enabled, fire, running, vact_p, vact_v
 from .guards import level_p as p_high
 from .guards import level_v as v_high
 from .kernels import LAZY_HOOKS, LAZY_SECTIONS, lazy, lazy_abort, lazy_enter, lazy_exit
@@ -18,6 +18,7 @@ from .parts import (
     FIRES_V,
     FIRES_V_LOADED,
     IN_KERNEL,
+    SAVE,
     TRAPS_OFF,
     TRAPS_ON,
     UPDATE_P,
@@ -27,7 +28,7 @@ from .parts import (
     to_host,
 )
 from .prims import *
-from .steps import under
+from .steps import flat, under
 from .table import Policy
 
 __all__ = ["lazy_fixed"]
@@ -48,6 +49,8 @@ SYNC_FIXED: Final = under(
     ),
 )
 
+UPDATE_P_IRQ_OFF: Final = flat(irq_save, UPDATE_P, irq_restore)
+
 FIXED_HOOKS: Final = {
     **LAZY_HOOKS,
     "enter": lazy_enter(to_guest(TRAPS_ON)),
@@ -59,12 +62,15 @@ FIXED_HOOKS: Final = {
         preempt_off,
         check_block(
             wake_if.when(v_high & ~vact_v),
-            wake_if.when(p_high),
+            wake_if.when(p_high & ~vact_p),
             under(~vact_v, asks(FIRES_V_LOADED)),
-            asks(FIRES_P),
+            under(~vact_p, asks(FIRES_P)),
         ),
         preempt_on,
     ),
+    # Nor does it keep block from arming a host timer for the other one: as from 5.0 on
+    # the earliest is armed whether or not it is due (I5).
+    "block": (SAVE, bg_arm),
     # An ISR that finds nothing to raise leaves the PPI active: nobody else will
     # deactivate it (I3, B44).
     "vtimer_isr": (
@@ -72,10 +78,11 @@ FIXED_HOOKS: Final = {
         active_clear_v.when(running & ~v_high & ~vact_v & IN_KERNEL),
     ),
     # A trapped CNTP access is no business of the virtual timer: its memory copy is
-    # stale while loaded (I3, I7, B13). The soft timer first, then the level (B07).
-    "pt_trap": under(enabled, EMULATE, UPDATE_P),
+    # stale while loaded (I3, I7, B13). The soft timer first, then the level (B07); its
+    # expiry must not raise the level between eval and the level that follows (I2).
+    "pt_trap": under(enabled, EMULATE, UPDATE_P_IRQ_OFF),
     # What expired while out is injected at load (I2, B08).
-    "load": (*LAZY_HOOKS["load"], under(enabled, UPDATE_P)),
+    "load": (*LAZY_HOOKS["load"], under(enabled, UPDATE_P_IRQ_OFF)),
     # 4.16: the mapped interrupt's virtual state is reset with the vCPU (I2, B11).
     "reset": (*LAZY_HOOKS["reset"], vgic_reset_v.when(enabled & IN_KERNEL)),
 }
@@ -87,5 +94,5 @@ lazy_fixed: Final = Policy(
     LAZY_SECTIONS,
     FIXED_HOOKS,
     # B12: no ioctl but KVM_RUN loads the vCPU, as from 4.16 on.
-    (lazy.switches - {"ioctl_loads"}) | {"pending_pmr"},
+    (lazy.switches - {"ioctl_loads"}) | {"pending_pmr", "bg_skips_active"},
 )
