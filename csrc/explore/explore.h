@@ -247,6 +247,9 @@ void ex_apply(struct pyemu_explorer *x, ex_move mv);
 bool ex_forced(struct pyemu_explorer *x, ex_move *mv); /* one move only: a step */
 uint32_t ex_light(struct pyemu_explorer *x); /* steps that nothing can tell from one */
 
+/* outside.c */
+void ex_outside(struct pyemu_explorer *x, ex_move mv);
+
 /* sight.c */
 uint8_t ex_step_sees(const struct pyemu_machine *m, uint32_t pc);
 uint8_t ex_step_quiet(const struct pyemu_machine *m, uint32_t pc);

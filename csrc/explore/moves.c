@@ -1,5 +1,4 @@
 /* moves.c - everything that can happen next, and doing it. */
-#include "account/account.h"
 #include "cpu/events.h"
 #include "cpu/irq.h"
 #include "explore/explore.h"
@@ -8,9 +7,6 @@
 #include "hw/gic.h"
 #include "hw/timer.h"
 #include "hw/vcpuif.h"
-#include "kvm/inject.h"
-#include "kvm/vgic.h"
-#include "kvm/vtimer.h"
 #include "policy/steps.h"
 #include "run/run.h"
 #include "run/trap.h"
@@ -255,83 +251,6 @@ static void sched_in(struct pyemu_explorer *x, struct pcpu *p, uint32_t t)
     run_sched_in(m, p, &m->vcpus[t]);
 }
 
-/* kvm_vcpu_kick: wake a sleeper, IPI if in guest mode, else nothing. */
-static void kick(struct pyemu_explorer *x, uint32_t i)
-{
-    struct pyemu_machine *m = x->m;
-    struct pcpu *p = &m->pcpus[m->threads[i].pcpu];
-
-    if (p->cur == i && has_bit64(m->vcpus[i].flags, FI_MODE))
-        gic_set_pending(p, INTID_SGI_KICK);
-    else
-        sched_wake(m, p, i);
-}
-
-/* Resetting a machine, user space clears what it injected itself, and its states. */
-static void reset_irqchip(struct vcpu *v)
-{
-    const uint16_t intids[] = {EX_OTHER_SGI, INTID_PTIMER};
-
-    for (uint32_t n = 0; n < sizeof intids / sizeof *intids; n++) {
-        struct vgic_irq *q = &v->irq[intids[n]];
-
-        if (q->hw != 0)
-            continue; /* a mapped one is KVM's to reset (B11) */
-        q->active = 0;
-        q->latch = 0;
-        vgic_mirror(v, intids[n]);
-    }
-}
-
-/* An ioctl on the vCPU: up to 4.15 each one loads and puts it (B12). */
-static void ioctl_timer(struct pyemu_explorer *x, uint32_t i, bool reset)
-{
-    struct pyemu_machine *m = x->m;
-    struct vcpu *v = &m->vcpus[i];
-    struct pcpu *p = &m->pcpus[m->threads[i].pcpu];
-    const bool loads = machine_switch(m, PYEMU_S_IOCTL_LOADS);
-
-    if (loads)
-        hook_run(m, p, v, PYEMU_H_LOAD);
-    for (uint32_t t = 0; t < (reset ? 2U : 1U); t++) {
-        v->mem[t].ctl = 0;
-        if (!reset)
-            v->mem[t].cval_ticks = 0;
-        vtimer_mem_written(m, v, t, p->now_cyc);
-        x->ghost[i].t[t] = v->mem[t];
-    }
-    if (reset)
-        hook_run(m, p, v, PYEMU_H_RESET);
-    if (loads)
-        hook_run(m, p, v, PYEMU_H_PUT);
-    if (!reset)
-        return;
-    reset_irqchip(v);
-    v->pstate_i = 1;
-    v->vapr = 0;
-    v->iar = INTID_SPURIOUS;
-}
-
-/* CPUHP dying and starting; hrtimers of a dead pCPU move to the first one. */
-static void hotplug(struct pyemu_explorer *x, struct pcpu *p, bool online)
-{
-    struct pyemu_machine *m = x->m;
-
-    p->online = online;
-    gic_set_enabled(p, INTID_VTIMER, online);
-    if (online)
-        return;
-    for (uint32_t n = 0; n < 2 * m->s->cfg.n_vcpus; n++)
-        if (m->timer_nodes[n].queued == 1 + pcpu_idx(m, p))
-            for (uint32_t k = 0; k < m->s->cfg.n_pcpus; k++)
-                if (m->pcpus[k].online != 0)
-                    soft_arm(m, &m->pcpus[k], n, m->timer_nodes[n].key);
-    for (uint32_t i = 0; i < m->s->cfg.n_vcpus; i++)
-        for (uint32_t k = 0; k < m->s->cfg.n_pcpus; k++)
-            if (m->threads[i].pcpu == pcpu_idx(m, p) && m->pcpus[k].online != 0)
-                m->threads[i].pcpu = k;
-}
-
 static void tick(struct pyemu_explorer *x)
 {
     const uint64_t map = ex_deadlines(x);
@@ -366,39 +285,6 @@ static void settle(struct pyemu_explorer *x)
     }
     for (uint32_t i = 0; i < m->s->cfg.n_vcpus; i++)
         m->rq_nodes[i].queued = 0;
-}
-
-static void outside(struct pyemu_explorer *x, ex_move mv)
-{
-    struct pyemu_machine *m = x->m;
-    struct pcpu *p = &m->pcpus[ex_pcpu(mv)];
-    const uint32_t i = ex_vcpu(mv);
-
-    switch (ex_kind(mv)) {
-    case PYEMU_A_LINE_ASSERT:
-    case PYEMU_A_LINE_RETIRE:
-        p->line_due_cyc[ex_arg(mv)] = 0;
-        timer_line_events(p);
-        break;
-    case PYEMU_A_DEVICE_IRQ: gic_set_pending(p, EX_DEVICE_SGI); break;
-    case PYEMU_A_SIGNAL:
-        m->vcpus[i].flags |= FLAG(SIGNAL);
-        kick(x, i);
-        break;
-    case PYEMU_A_KICK:
-        m->vcpus[i].flags |= FLAG(REQ);
-        kick(x, i);
-        break;
-    case PYEMU_A_INJECT:
-        inject_irq(m, &m->pcpus[m->threads[i].pcpu], &m->vcpus[i], EX_OTHER_SGI,
-                   INJECT_SGI);
-        break;
-    case PYEMU_A_RESET: ioctl_timer(x, i, true); break;
-    case PYEMU_A_SET_REG: ioctl_timer(x, i, false); break;
-    case PYEMU_A_OFFLINE: hotplug(x, p, false); break;
-    case PYEMU_A_ONLINE: hotplug(x, p, true); break;
-    default: break;
-    }
 }
 
 /* Maintenance conditions follow the guest's own list registers (2.3). */
@@ -478,7 +364,7 @@ void ex_apply(struct pyemu_explorer *x, ex_move mv)
     case PYEMU_A_TICK: tick(x); break;
     case PYEMU_A_PREEMPT: run_sched_out(m, p, &m->vcpus[p->cur]); break;
     case PYEMU_A_SCHED_IN: sched_in(x, p, ex_vcpu(mv)); break;
-    default: outside(x, mv); break;
+    default: ex_outside(x, mv); break;
     }
     after(x, p);
 }
