@@ -290,6 +290,7 @@ enum pyemu_switch {
     PYEMU_S_HW_BIT,                /* LRs of the timer carry HW=1 */
     PYEMU_S_EOICOUNT,              /* 6.19: replay EOIcount (B39) */
     PYEMU_S_BG_SKIPS_ACTIVE,       /* no host timer for an irq in service (I5, I12) */
+    PYEMU_S_DIST_FORWARD,          /* writes on a mapped irq reach the GIC (B33) */
     PYEMU_S_COUNT
 };
 

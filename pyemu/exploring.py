@@ -66,6 +66,9 @@ _WORDS: Final = {
     "set_reg": "SET_ONE_REG: timer off, CVAL past",
     "offline": "pCPU offline",
     "online": "pCPU online",
+    "work_run": "the queued work runs",
+    "save_vgic": "VM stopped, its vgic saved",
+    "restore": "its timers saved; both loaded on a fresh host",
 }
 _HEAD: Final = (
     f"{'':>4} {'what happens':<42} {'guest wrote':<11} {'vCPU memory':<18} "

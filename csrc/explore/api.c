@@ -104,6 +104,7 @@ static bool begin(struct pyemu_explorer *x)
 
     memset(m->cost, 0, sizeof m->cost);
     m->latency_cyc = 0;
+    m->work_waits = has_bit64(x->cfg.actions, PYEMU_A_WORK_RUN);
     m->s->cfg.line_assert_cyc = EX_LINE_WAITS;
     m->s->cfg.line_retire_cyc = EX_LINE_WAITS;
     if (!has_bit64(x->cfg.actions, PYEMU_A_LINE_ASSERT))

@@ -24,6 +24,7 @@ enum {
     EX_MAX_RANK = 14,
     EX_LAST = 63,        /* cycles to a deadline that floats: after every other */
     EX_NEVER_RANK = 15,
+    EX_N_IRQS = 3,       /* virtual interrupts there are */
     EX_OTHER_SGI = 0,    /* INTID that INJECT raises */
     EX_DEVICE_SGI = 2,   /* host INTID of the unrelated interrupt */
     EX_CNTVOFF = 64,
@@ -35,6 +36,9 @@ enum {
     EX_LR_SHIFT = 6      /* of a guest's ACK: list register beside the operation */
 };
 
+/* INTIDs of the virtual interrupts, in the order in which they are kept. */
+static const uint16_t EX_IRQS[EX_N_IRQS] = {EX_OTHER_SGI, 27, 30};
+
 /* A line change that waits for its move: never due by itself. */
 #define EX_LINE_WAITS (UINT64_C(1) << 40)
 
@@ -43,7 +47,9 @@ struct ghost {
     struct timer_regs t[N_TIMERS];
     uint8_t high[N_TIMERS];  /* line was up since the last deactivation (I1) */
     uint8_t entry_cnthctl;   /* at the last entry (I9) */
-    uint8_t pad[5];
+    uint8_t stopped;         /* its VM is being saved: the vgic has been */
+    uint8_t kept[EX_N_IRQS]; /* then: line, latch, active, enabled of each */
+    uint8_t pad;
 };
 
 /* What a step or a place can notice of the world outside (sight.c). */
@@ -115,19 +121,19 @@ struct violation {
     uint32_t detail;
 };
 
-/* A move: kind << 12 | pcpu << 10 | vcpu << 8 | argument. */
+/* A move: kind << 11 | pcpu << 10 | vcpu << 9 | argument. */
 typedef uint16_t ex_move;
 
 static inline ex_move ex_move_of(uint32_t kind, uint32_t pcpu, uint32_t vcpu,
                                  uint32_t arg)
 {
-    return (ex_move)(kind << 12 | pcpu << 10 | vcpu << 8 | arg);
+    return (ex_move)(kind << 11 | pcpu << 10 | vcpu << 9 | arg);
 }
 
-static inline uint32_t ex_kind(ex_move mv) { return (uint32_t)mv >> 12; }
-static inline uint32_t ex_pcpu(ex_move mv) { return ((uint32_t)mv >> 10) & 3U; }
-static inline uint32_t ex_vcpu(ex_move mv) { return ((uint32_t)mv >> 8) & 3U; }
-static inline uint32_t ex_arg(ex_move mv) { return (uint32_t)mv & 255U; }
+static inline uint32_t ex_kind(ex_move mv) { return (uint32_t)mv >> 11; }
+static inline uint32_t ex_pcpu(ex_move mv) { return ((uint32_t)mv >> 10) & 1U; }
+static inline uint32_t ex_vcpu(ex_move mv) { return ((uint32_t)mv >> 9) & 1U; }
+static inline uint32_t ex_arg(ex_move mv) { return (uint32_t)mv & 511U; }
 
 /* The hook in which an interrupt's path stands. */
 static inline uint32_t ex_isr_hook(const struct pcpu *p)

@@ -48,7 +48,8 @@ static bool useful(const struct pyemu_explorer *x, const struct pcpu *p,
     case PYEMU_GC_MASK: return v->pstate_i == 0;
     case PYEMU_GC_UNMASK: return v->pstate_i != 0 && !ex_deaf(x, v);
     case PYEMU_GC_ACK: return v->pstate_i != 0 && vcpuif_hppvi(p, v) >= 0;
-    case PYEMU_GC_EOI: return v->iar != INTID_SPURIOUS;
+    case PYEMU_GC_EOI:
+    case PYEMU_GC_DROP: return v->iar != INTID_SPURIOUS;
     case PYEMU_GC_WFI:
         for (uint32_t i = 0; i < p->n_lrs; i++)
             if (p->lr[i].state == LR_PENDING)
@@ -127,6 +128,20 @@ static uint32_t ack_moves(const struct pyemu_explorer *x, uint32_t pcpu, ex_move
     return n;
 }
 
+/* Active interrupts whose priority has been dropped. */
+static uint32_t dir_moves(const struct pyemu_explorer *x, uint32_t pcpu, ex_move *out)
+{
+    const struct pcpu *p = &x->m->pcpus[pcpu];
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < p->n_lrs && i < EX_MAX_LRS; i++)
+        if ((p->lr[i].state & LR_ACTIVE) != 0 &&
+            p->lr[i].vintid != x->m->vcpus[p->cur].iar)
+            out[n++] = ex_move_of(PYEMU_A_GUEST, pcpu, p->cur,
+                                  PYEMU_GC_DIR | i << EX_LR_SHIFT);
+    return n;
+}
+
 /*
  * What may come next in the guest. Nothing looks at a trapped operation before
  * handle_exit does: which one it was is chosen there, and the way to it is one.
@@ -145,6 +160,8 @@ uint32_t ex_guest_moves(struct pyemu_explorer *x, uint32_t pcpu, ex_move *out)
             trapping = true;
         else if (c == PYEMU_GC_ACK)
             n += ack_moves(x, pcpu, out + n);
+        else if (c == PYEMU_GC_DIR)
+            n += dir_moves(x, pcpu, out + n);
         else
             out[n++] = ex_move_of(PYEMU_A_GUEST, pcpu, p->cur, c);
     }
@@ -250,19 +267,46 @@ static void ask_maintenance(const struct pyemu_explorer *x, struct pcpu *p,
         }
 }
 
+/* What follows from the deactivation of an interrupt by its guest. */
+static void deactivated(struct pyemu_explorer *x, struct pcpu *p, uint32_t intid)
+{
+    const uint32_t t = intid == INTID_PTIMER ? TIMER_P : TIMER_V;
+
+    if (intid != INTID_PTIMER && intid != INTID_VTIMER)
+        return;
+    ask_maintenance(x, p, intid);
+    x->ghost[p->cur].high[t] = ex_fires(x, p->cur, t);
+}
+
 static void eoi(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v)
 {
-    const uint32_t me = vcpu_idx(x->m, v);
-    const uint32_t t = v->iar == INTID_PTIMER ? TIMER_P : TIMER_V;
-    const bool timer = v->iar == INTID_PTIMER || v->iar == INTID_VTIMER;
+    bool active = false; /* not if the guest has made it inactive otherwise */
 
+    for (uint32_t i = 0; i < p->n_lrs; i++)
+        active = active || (p->lr[i].vintid == v->iar &&
+                            (p->lr[i].state & LR_ACTIVE) != 0);
     ops_eoi(x->m, p, v, false);
-    if (timer)
-        ask_maintenance(x, p, v->iar);
+    if (active)
+        deactivated(x, p, v->iar);
     v->iar = INTID_SPURIOUS;
     v->hcr_eoicount = 0;
-    if (timer)
-        x->ghost[me].high[t] = ex_fires(x, me, t);
+}
+
+/* EOImode 1, which a guest may choose: EOIR and DIR are two writes (2.3). */
+static void split_eoi(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v,
+                      uint32_t arg)
+{
+    const uint32_t intid = p->lr[arg >> EX_LR_SHIFT].vintid;
+
+    v->eoimode = 1;
+    if (ex_choice(arg) == PYEMU_GC_DROP) {
+        ops_eoi(x->m, p, v, false);
+        v->iar = INTID_SPURIOUS;
+    } else if (vcpuif_dir(x->m, p, v, intid)) {
+        deactivated(x, p, intid);
+    }
+    v->eoimode = 0;
+    v->hcr_eoicount = 0;
 }
 
 /* All traps leave the guest alike; HVC stands for one that is not chosen yet. */
@@ -287,6 +331,8 @@ void ex_guest(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v, uint32_t
         acked(x, v);
         break;
     case PYEMU_GC_EOI: eoi(x, p, v); break;
+    case PYEMU_GC_DROP:
+    case PYEMU_GC_DIR: split_eoi(x, p, v, arg); break;
     case PYEMU_GC_PMR_OPEN: v->pmr = PRIORITY_IDLE + 1U; break;
     case PYEMU_GC_PMR_SHUT: v->pmr = 0; break;
     default:

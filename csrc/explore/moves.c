@@ -22,7 +22,7 @@ static bool may_preempt(const struct pyemu_explorer *x, const struct pcpu *p)
     const struct vcpu *v = &x->m->vcpus[p->cur];
     const struct pyemu_config *cfg = &x->m->s->cfg;
 
-    if (!on(x, PYEMU_A_PREEMPT) || has_bit64(p->flags, FI_IRQ_OFF) ||
+    if (!on(x, PYEMU_A_PREEMPT) || x->ghost[p->cur].stopped != 0 || has_bit64(p->flags, FI_IRQ_OFF) ||
         has_bit64(v->flags, FI_PREEMPT_OFF) || v->stage == STAGE_SLEEP)
         return false;
     if (ex_quiet(x, pcpu_idx(x->m, p)))
@@ -40,14 +40,17 @@ static uint32_t sched_moves(const struct pyemu_explorer *x, uint32_t i, ex_move 
     return n;
 }
 
+static bool is_handle(const struct pyemu_explorer *x, const struct vcpu *v)
+{
+    return v->pc < x->m->policy.hook_start[v->hook + 1] &&
+           x->m->policy.steps[v->pc].prim == PYEMU_P_HANDLE;
+}
+
 /* About to look at what the guest has trapped with, which is still open. */
 static bool chooses(const struct pyemu_explorer *x, const struct vcpu *v)
 {
-    const struct policy_table *t = &x->m->policy;
-
     return v->trap_op != EX_NO_TRAP && v->trap_op >= EX_TRAP_BUSY &&
-           v->stage == STAGE_HOOK && v->pc < t->hook_start[v->hook + 1] &&
-           t->steps[v->pc].prim == PYEMU_P_HANDLE;
+           v->stage == STAGE_HOOK && is_handle(x, v);
 }
 
 /* What the pCPU itself does next: one thing, or a choice of the guest. */
@@ -73,6 +76,8 @@ static uint32_t cpu_moves(struct pyemu_explorer *x, uint32_t i, ex_move *out)
     } else if (v == NULL) {
         return sched_moves(x, i, out);
     } else {
+        if (x->ghost[who].stopped != 0)
+            return 0;
         if (chooses(x, v))
             n += ex_handle_moves(x, i, out);
         else
@@ -132,6 +137,15 @@ static uint32_t hotplug_moves(const struct pyemu_explorer *x, uint32_t i, ex_mov
     return 1;
 }
 
+/* Work that finds nobody asleep does nothing: when it runs matters little. */
+static bool may_work(const struct pyemu_explorer *x, uint32_t i)
+{
+    const uint32_t stage = x->m->vcpus[i].stage;
+
+    return x->cfg.reduce == 0 || x->m->threads[i].state == T_SLEEPING ||
+           stage == STAGE_SLEEP || stage == STAGE_GUEST || stage == STAGE_USER;
+}
+
 /* Outside events that meet one vCPU. */
 static uint32_t vcpu_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *out)
 {
@@ -152,6 +166,15 @@ static uint32_t vcpu_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *
         (v->flags & FLAG(USER_IRQCHIP)) == 0 &&
         (v->flags & FLAG(ENABLED)) != 0 && v->irq[EX_OTHER_SGI].latch == 0)
         out[n++] = ex_move_of(PYEMU_A_INJECT, 0, i, 0);
+    if (on(x, PYEMU_A_WORK_RUN) && v->work != 0 && may_work(x, i))
+        out[n++] = ex_move_of(PYEMU_A_WORK_RUN, 0, i, 0);
+    if (x->ghost[i].stopped != 0) {
+        out[n++] = ex_move_of(PYEMU_A_RESTORE, 0, i, 0);
+        return n;
+    }
+    if (user && on(x, PYEMU_A_SAVE_VGIC) && on(x, PYEMU_A_RESTORE) &&
+        x->m->s->cfg.n_vcpus == 1)
+        out[n++] = ex_move_of(PYEMU_A_SAVE_VGIC, 0, i, 0);
     if (user && on(x, PYEMU_A_RESET))
         out[n++] = ex_move_of(PYEMU_A_RESET, 0, i, 0);
     if (user && on(x, PYEMU_A_SET_REG))
@@ -201,13 +224,29 @@ static void isr_step(struct pyemu_explorer *x, struct pcpu *p)
         x->events |= EX_EV_ISR;
 }
 
+/* Pending by the guest's own write is as good as a line that was high (I1). */
+static void written(struct pyemu_explorer *x, const struct vcpu *v)
+{
+    const uint32_t i = vcpu_idx(x->m, v);
+
+    if (v->trap_op == PYEMU_GC_SPEND)
+        x->ghost[i].high[TIMER_V] = 1;
+    else if (v->trap_op == PYEMU_GC_CACTIVE)
+        x->ghost[i].high[TIMER_V] =
+            v->irq[INTID_VTIMER].latch != 0 || ex_fires(x, i, TIMER_V);
+}
+
 static void thread_step(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v)
 {
     const bool blocking = v->stage == STAGE_HOOK && v->hook == PYEMU_H_BLOCK;
 
     if (v->stage == STAGE_HOOK && v->pc < x->m->policy.hook_start[v->hook + 1])
         before_step(x, p, v, v->pc);
+    const bool handles = v->stage == STAGE_HOOK && is_handle(x, v);
+
     run_step(x->m, p, v);
+    if (handles)
+        written(x, v);
     if (v->stage == STAGE_HOOK && v->hook == PYEMU_H_BLOCK && !blocking)
         x->events |= EX_EV_BLOCK;
     if (x->m->threads[vcpu_idx(x->m, v)].state == T_SLEEPING)
@@ -331,13 +370,16 @@ static uint32_t events_of(ex_move mv)
     case PYEMU_A_SCHED_IN: return 0;
     case PYEMU_A_GUEST:
         return EX_EV_GUEST | (ex_choice(ex_arg(mv)) == PYEMU_GC_ACK ? EX_EV_ACK : 0U) |
-               (ex_arg(mv) == PYEMU_GC_EOI ? EX_EV_EOI : 0U) |
+               (ex_arg(mv) == PYEMU_GC_EOI || ex_choice(ex_arg(mv)) == PYEMU_GC_DIR
+                    ? EX_EV_EOI
+                    : 0U) |
                (ex_arg(mv) == PYEMU_GC_WFI ? EX_EV_WFI : 0U) |
                (ex_arg(mv) >= EX_TRAP_BUSY && ex_arg(mv) <= EX_TRAP ? EX_EV_TRAP : 0U);
     case PYEMU_A_TICK: return EX_EV_TICK;
     case PYEMU_A_LINE_ASSERT:
     case PYEMU_A_LINE_RETIRE: return EX_EV_LINE;
     case PYEMU_A_PREEMPT: return EX_EV_PREEMPT;
+    case PYEMU_A_WORK_RUN: return 0;
     default: return EX_EV_OUTSIDE;
     }
 }

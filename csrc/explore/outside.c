@@ -31,6 +31,7 @@ static void reset_irqchip(struct vcpu *v)
 
         if (q->hw != 0)
             continue; /* a mapped one is KVM's to reset (B11) */
+        q->line = 0;
         q->active = 0;
         q->latch = 0;
         vgic_mirror(v, intids[n]);
@@ -86,6 +87,64 @@ static void hotplug(struct pyemu_explorer *x, struct pcpu *p, bool online)
                 m->threads[i].pcpu = k;
 }
 
+/* KVM_DEV_ARM_VGIC: what user space reads of the interrupts. */
+static void save_vgic(struct pyemu_explorer *x, uint32_t i)
+{
+    struct ghost *g = &x->ghost[i];
+
+    g->stopped = 1;
+    for (uint32_t n = 0; n < EX_N_IRQS; n++) {
+        const struct vgic_irq *q = &x->m->vcpus[i].irq[EX_IRQS[n]];
+
+        g->kept[n] = (uint8_t)(q->line | q->latch << 1 | q->active << 2 |
+                               q->enabled << 3);
+    }
+}
+
+/* A host that has never run this VM: nothing armed, nothing active. */
+static void fresh_host(struct pyemu_machine *m, struct vcpu *v)
+{
+    for (uint32_t k = 0; k < m->s->cfg.n_pcpus; k++)
+        for (uint32_t t = 0; t < N_TIMERS; t++) {
+            struct pcpu *p = &m->pcpus[k];
+
+            p->hw[t].ctl = 0;
+            p->line_target[t] = 0;
+            p->line_due_cyc[t] = PYEMU_NEVER;
+            timer_recalc(m, p, t);
+            gic_set_line(p, timer_intid(t), false);
+            gic_set_active(p, timer_intid(t), false);
+        }
+    (void)soft_cancel(m, soft_node(m, v, TIMER_V));
+    (void)soft_cancel(m, soft_node(m, v, TIMER_P));
+    v->flags &= ~(FLAG(LEVEL_V) | FLAG(LEVEL_P) | FLAG(CLEARED) | FLAG(BG_ARMED) |
+                  FLAG(PT_ARMED) | FLAG(REQ) | FLAG(AP));
+    v->work = 0;
+    v->ap_head = AP_END;
+    v->ap_len = 0;
+}
+
+/* The timers are saved now, and both loaded: the vgic is as it was earlier (B23). */
+static void restore(struct pyemu_explorer *x, uint32_t i)
+{
+    struct ghost *g = &x->ghost[i];
+    struct vcpu *v = &x->m->vcpus[i];
+
+    fresh_host(x->m, v);
+    for (uint32_t n = 0; n < EX_N_IRQS; n++) {
+        struct vgic_irq *q = &v->irq[EX_IRQS[n]];
+
+        q->line = g->kept[n] & 1U;
+        q->latch = (g->kept[n] >> 1) & 1U;
+        q->active = (g->kept[n] >> 2) & 1U;
+        q->enabled = (g->kept[n] >> 3) & 1U;
+        q->queued = 0;
+        g->kept[n] = 0;
+        (void)vgic_requeue(x->m, v, EX_IRQS[n]);
+    }
+    g->stopped = 0;
+}
+
 void ex_outside(struct pyemu_explorer *x, ex_move mv)
 {
     struct pyemu_machine *m = x->m;
@@ -111,6 +170,12 @@ void ex_outside(struct pyemu_explorer *x, ex_move mv)
         inject_irq(m, &m->pcpus[m->threads[i].pcpu], &m->vcpus[i], EX_OTHER_SGI,
                    INJECT_SGI);
         break;
+    case PYEMU_A_WORK_RUN:
+        m->vcpus[i].work = 0;
+        sched_wake(m, &m->pcpus[m->threads[i].pcpu], i);
+        break;
+    case PYEMU_A_SAVE_VGIC: save_vgic(x, i); break;
+    case PYEMU_A_RESTORE: restore(x, i); break;
     case PYEMU_A_RESET: ioctl_timer(x, i, true); break;
     case PYEMU_A_SET_REG: ioctl_timer(x, i, false); break;
     case PYEMU_A_OFFLINE: hotplug(x, p, false); break;

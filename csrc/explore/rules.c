@@ -4,6 +4,21 @@
 #include "hw/timer.h"
 #include "kvm/vgic.h"
 
+/* Active as its guest sees it: in the list register, or where that was or will be. */
+static bool in_service(const struct pyemu_explorer *x, uint32_t i, uint32_t intid)
+{
+    const struct vcpu *v = &x->m->vcpus[i];
+    const struct pcpu *p = &x->m->pcpus[x->m->threads[i].pcpu];
+    const bool here = p->cur == i && p->n_lrs != 0;
+    const struct list_register *lr = here ? p->lr : v->lr;
+    const uint32_t n = here ? p->n_lrs : v->used_lrs;
+
+    for (uint32_t k = 0; k < n; k++)
+        if (lr[k].vintid == intid)
+            return (lr[k].state & LR_ACTIVE) != 0;
+    return v->irq[intid].active != 0;
+}
+
 /* Ready to be acknowledged as the guest sees it, and not yet acknowledged. */
 static bool deliverable(const struct pyemu_explorer *x, uint32_t i, uint32_t t)
 {
@@ -12,8 +27,8 @@ static bool deliverable(const struct pyemu_explorer *x, uint32_t i, uint32_t t)
     const uint32_t intid = other ? (uint32_t)EX_OTHER_SGI : timer_intid(t);
     const bool up = other ? v->irq[intid].latch != 0 : ex_fires(x, i, t);
 
-    return up && v->irq[intid].enabled != 0 && v->iar == INTID_SPURIOUS &&
-           v->pmr != 0 && v->pstate_i == 0 && (v->flags & FLAG(USER_IRQCHIP)) == 0;
+    return up && x->ghost[i].stopped == 0 && v->irq[intid].enabled != 0 && v->iar == INTID_SPURIOUS &&
+           !in_service(x, i, intid) && v->pmr != 0 && v->pstate_i == 0 && (v->flags & FLAG(USER_IRQCHIP)) == 0;
 }
 
 static bool nothing_deliverable(const struct pyemu_explorer *x, uint32_t i)
@@ -46,7 +61,7 @@ uint16_t rules_of(const struct pyemu_explorer *x)
         for (uint32_t t = 0; t <= N_TIMERS; t++)
             set |= (uint32_t)deliverable(x, i, t) << (BIT_I2 + 3 * i + t);
         set |= (uint32_t)(ex_fires(x, i, TIMER_V) &&
-                          x->m->vcpus[i].iar != INTID_VTIMER)
+                          !in_service(x, i, INTID_VTIMER))
                << (BIT_I4 + i);
         set |= (uint32_t)nothing_deliverable(x, i) << (BIT_I12 + i);
     }

@@ -4,7 +4,7 @@
 
 #include "explore/explore.h"
 
-enum { DUE_LINES = 127, DUE_TIME = 128 }; /* bits of due and done */
+enum { DUE_LINES = 15, DUE_WORK = 16, DUE_TIME = 128 }; /* bits of due and done */
 
 /* In terms of states, moves and events. */
 struct rule {
@@ -34,6 +34,8 @@ static inline uint8_t done_by(ex_move mv)
 
     if (kind == PYEMU_A_TICK)
         return DUE_TIME;
+    if (kind == PYEMU_A_WORK_RUN)
+        return (uint8_t)(DUE_WORK << ex_vcpu(mv));
     if (kind == PYEMU_A_LINE_ASSERT || kind == PYEMU_A_LINE_RETIRE)
         return (uint8_t)(1U << (2 * ex_pcpu(mv) + ex_arg(mv)));
     return 0;

@@ -303,6 +303,10 @@ ALWAYS_INLINE void pass_vcpu(struct codec *c, bool reading, struct pyemu_explore
             n->key = key;
     }
     FIELD(g->entry_cnthctl, uint8_t, 2);
+    FIELD(g->stopped, uint8_t, 1);
+    for (uint32_t n = 0; n < EX_N_IRQS; n++)
+        FIELD(g->kept[n], uint8_t, 4);
+    FIELD(v->work, uint8_t, 1);
     pass_irq(c, reading, &v->irq[INTID_VTIMER]);
     pass_irq(c, reading, &v->irq[INTID_PTIMER]);
     pass_irq(c, reading, &v->irq[EX_OTHER_SGI]);
@@ -468,7 +472,7 @@ void ex_decode(struct pyemu_explorer *x, const uint64_t *w)
 }
 
 /* Bits of a vCPU and of a pCPU without their list registers; ex_encode checks. */
-enum { VCPU_BITS = 166, PCPU_BITS = 74 };
+enum { VCPU_BITS = 180, PCPU_BITS = 74 };
 
 /* Words that any state of this shape can need. */
 uint32_t ex_words(const struct pyemu_explorer *x)

@@ -24,11 +24,14 @@ void vgic_mirror(struct vcpu *v, uint32_t intid)
 {
     const struct vgic_irq *q = &v->irq[intid];
 
+    /* made pending by the guest: the physical interrupt stays active for it (B33) */
+    const bool active = q->active != 0 || (q->hw == HW_FORWARDS && q->latch != 0);
+
     if (intid == INTID_VTIMER) {
-        put_bit64(&v->flags, PYEMU_F_VACT_V, q->active != 0);
+        put_bit64(&v->flags, PYEMU_F_VACT_V, active);
         put_bit64(&v->flags, PYEMU_F_LINE_V, q->line != 0);
     } else if (intid == INTID_PTIMER) {
-        put_bit64(&v->flags, PYEMU_F_VACT_P, q->active != 0);
+        put_bit64(&v->flags, PYEMU_F_VACT_P, active);
     }
 }
 

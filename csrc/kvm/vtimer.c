@@ -214,6 +214,8 @@ static void arm(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_
 
 static void cancel(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t t)
 {
+    if (t == TIMER_V)
+        v->work = 0; /* cancel_work_sync */
     if (soft_cancel(m, soft_node(m, v, t)))
         charge(m, p, PYEMU_P_HRTIMER_CANCEL);
     v->flags &= ~(t == TIMER_V ? FLAG(BG_ARMED) : FLAG(PT_ARMED));
@@ -258,6 +260,10 @@ void vtimer_soft(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32
     case PYEMU_P_BG_RECHECK: recheck(m, p, v, TIMER_V); break;
     case PYEMU_P_PT_RECHECK: recheck(m, p, v, TIMER_P); break;
     case PYEMU_P_WORK:
+        if (m->work_waits) {
+            v->work = 1;
+            break;
+        }
         /* the worker wakes the vCPU a little later: modelled as its delay */
         charge(m, p, PYEMU_P_WORK_DELAY);
         sched_wake(m, p, vcpu_idx(m, v));

@@ -8,10 +8,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from .guards import enabled, fire, running, vact_p, vact_v
+from .guards import enabled, fire, loaded, running, vact_p, vact_v
 from .guards import level_p as p_high
 from .guards import level_v as v_high
-from .kernels import LAZY_HOOKS, LAZY_SECTIONS, lazy, lazy_abort, lazy_enter, lazy_exit
+from .kernels import (
+    LAZY_HOOKS,
+    LAZY_SECTIONS,
+    TIMER_LOAD,
+    lazy,
+    lazy_abort,
+    lazy_enter,
+    lazy_exit,
+)
 from .parts import (
     EMULATE,
     FIRES_P,
@@ -22,6 +30,8 @@ from .parts import (
     TRAPS_OFF,
     TRAPS_ON,
     UPDATE_P,
+    UPDATE_V,
+    VGIC_LOAD,
     asks,
     check_block,
     to_guest,
@@ -82,7 +92,15 @@ FIXED_HOOKS: Final = {
     # expiry must not raise the level between eval and the level that follows (I2).
     "pt_trap": under(enabled, EMULATE, UPDATE_P_IRQ_OFF),
     # What expired while out is injected at load (I2, B08).
-    "load": (*LAZY_HOOKS["load"], under(enabled, UPDATE_P_IRQ_OFF)),
+    "load": (
+        running_set,
+        VGIC_LOAD,
+        # Restored from user space, the vgic may hold a line that no level stands for:
+        # the physical interrupt is active only where the level says so (I3, B23).
+        under(enabled, under(~loaded, UPDATE_V)),
+        TIMER_LOAD,
+        under(enabled, UPDATE_P_IRQ_OFF),
+    ),
     # 4.16: the mapped interrupt's virtual state is reset with the vCPU (I2, B11).
     "reset": (*LAZY_HOOKS["reset"], vgic_reset_v.when(enabled & IN_KERNEL)),
 }
@@ -94,5 +112,6 @@ lazy_fixed: Final = Policy(
     LAZY_SECTIONS,
     FIXED_HOOKS,
     # B12: no ioctl but KVM_RUN loads the vCPU, as from 4.16 on.
-    (lazy.switches - {"ioctl_loads"}) | {"pending_pmr", "bg_skips_active"},
+    (lazy.switches - {"ioctl_loads"})
+    | {"pending_pmr", "bg_skips_active", "dist_forward"},
 )

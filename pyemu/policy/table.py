@@ -37,6 +37,7 @@ SWITCHES: Final[dict[str, str]] = {
     "hw_bit": "list registers of the timer carry HW=1",
     "eoicount": "6.19: EOIcount is replayed (B39)",
     "bg_skips_active": "no background timer for an interrupt in service (I5, I12)",
+    "dist_forward": "pending and active writes reach the physical interrupt (B33)",
 }
 
 _V = TypeVar("_V")
