@@ -12,10 +12,10 @@ static bool has_no_effect(const struct pyemu_machine *m, uint32_t pc)
 {
     switch (m->policy.steps[pc].prim) {
     case PYEMU_P_VMCR_W:
-    case PYEMU_P_VMCR_R:
     case PYEMU_P_APR_W:
     case PYEMU_P_APR_R:
     case PYEMU_P_USER_LEVELS: return true;
+    case PYEMU_P_VMCR_R: return !machine_switch(m, PYEMU_S_PENDING_PMR);
     default: return m->policy.family[pc] == 0;
     }
 }

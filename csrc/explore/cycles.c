@@ -276,12 +276,16 @@ int ex_cycles(struct pyemu_explorer *x, uint32_t invariant,
               struct pyemu_explore_result *out)
 {
     struct rule r = rule_of(invariant);
-    const uint32_t n_timers = invariant == 2 ? N_TIMERS + 1U : 1U;
+    const uint32_t n_timers = invariant == 2 ? N_TIMERS + 1U : invariant == 4 ? 2U : 1U;
     const uint64_t steps = x->transitions;
 
     x->graph.first[x->n_states] = (uint32_t)x->graph.n_edges;
     for (r.vcpu = 0; r.vcpu < x->m->s->cfg.n_vcpus; r.vcpu++)
         for (r.timer = 0; r.timer < n_timers; r.timer++) {
+            if (invariant == 4 && r.timer != 0) {
+                r.also = 0; /* within the host: no entry, nobody preempts */
+                r.banned |= EX_EV_ENTRY | EX_EV_PREEMPT;
+            }
             const int verdict = check(x, &r);
 
             x->found.invariant = verdict == 1 ? invariant : 0;

@@ -29,6 +29,8 @@ enum {
     EX_DEVICE_SGI = 2,   /* host INTID of the unrelated interrupt */
     EX_CNTVOFF = 64,
     EX_CHAIN = 512,      /* forced steps without a stored state */
+    EX_HOST_GROUP = HOST_IRQ_PRIORITY >> 3, /* priority groups that may run */
+    EX_OTHER_GROUP = 0x80 >> 3,
     EX_NO_TRAP = 63,     /* trap_op of an exit by interrupt */
     EX_TRAP = 62,        /* of a trap whose operation handle_exit will choose */
     EX_TRAP_BUSY = 61,   /* the same, but a WFI would have completed at once (3.6) */
@@ -49,7 +51,9 @@ struct ghost {
     uint8_t entry_cnthctl;   /* at the last entry (I9) */
     uint8_t stopped;         /* its VM is being saved: the vgic has been */
     uint8_t kept[EX_N_IRQS]; /* then: line, latch, active, enabled of each */
-    uint8_t pad;
+    uint8_t owed;            /* the other interrupt was raised, not acknowledged */
+    uint8_t ended;           /* timer + 1 whose EOI KVM has not folded yet (I13) */
+    uint8_t pad[7];
 };
 
 /* What a step or a place can notice of the world outside (sight.c). */
@@ -113,7 +117,11 @@ enum ex_detail {
     EXD_NO_SLEEP,        /* I12: blocks for ever, nothing deliverable */
     EXD_LR_TWICE,        /* I13 */
     EXD_LR_BOTH,         /* I13: HW list register active and pending */
-    EXD_LOCK             /* I14: vgic lock taken with interrupts on */
+    EXD_LOCK,            /* I14: vgic lock taken with interrupts on */
+    EXD_DROPPED,         /* I2: raised, and neither latched nor in a list register */
+    EXD_EOI_HIDDEN,      /* I2: EOI of a level interrupt that KVM never hears of */
+    EXD_STILL_ACTIVE,    /* I13: active although the guest has ended it */
+    EXD_TVAL             /* I9: CNTP_TVAL := -1 is not in the past */
 };
 
 struct violation {
@@ -231,12 +239,15 @@ static inline bool ex_any_order(const struct pyemu_explorer *x)
 /* Nothing can be delivered whatever PSTATE.I is: then it is 1, UNMASK comes later. */
 static inline bool ex_deaf(const struct pyemu_explorer *x, const struct vcpu *v)
 {
-    return x->cfg.reduce != 0 && (v->pmr == 0 || v->vapr != 0);
+    const bool nests = v->irq[EX_OTHER_SGI].prio != HOST_IRQ_PRIORITY;
+
+    return x->cfg.reduce != 0 && (v->pmr == 0 || (v->vapr != 0 && !nests));
 }
 
 /* space.c */
 void ex_tidy(struct pyemu_explorer *x);
 void ex_float(struct pyemu_explorer *x);
+void ex_rearm(struct pyemu_machine *m);
 void ex_encode(struct pyemu_explorer *x, uint64_t *w);
 void ex_decode(struct pyemu_explorer *x, const uint64_t *w);
 void ex_keep(struct pyemu_explorer *x);    /* decoded state -> x->saved */
@@ -255,6 +266,13 @@ uint32_t ex_light(struct pyemu_explorer *x); /* steps that nothing can tell from
 
 /* outside.c */
 void ex_outside(struct pyemu_explorer *x, ex_move mv);
+
+/* other.c: the interrupt that is no timer's */
+bool ex_other_ready(const struct pyemu_explorer *x, uint32_t vcpu, uint32_t source);
+void ex_other_raise(struct pyemu_explorer *x, uint32_t vcpu, uint32_t source);
+void ex_other_heard(struct pyemu_explorer *x, struct vcpu *v);
+void ex_other_ended(struct pyemu_explorer *x, const struct pcpu *p);
+void ex_check_other(struct pyemu_explorer *x, uint32_t vcpu);
 
 /* sight.c */
 uint8_t ex_step_sees(const struct pyemu_machine *m, uint32_t pc);
@@ -281,6 +299,8 @@ void ex_check_entry(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v);
 void ex_check_state(struct pyemu_explorer *x);
 void ex_check_step(struct pyemu_explorer *x, const struct pcpu *p, const struct vcpu *v,
                    uint32_t prim);
+void ex_check_after(struct pyemu_explorer *x, const struct pcpu *p,
+                    const struct vcpu *v, uint32_t prim);
 void ex_note_levels(struct pyemu_explorer *x);
 
 /* search.c */

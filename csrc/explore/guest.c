@@ -24,6 +24,9 @@ void ex_guest_ops(struct pyemu_explorer *x)
         [PYEMU_GC_CPEND] = {.op = PYEMU_OP_CPENDR, .a = INTID_VTIMER},
         [PYEMU_GC_SACTIVE] = {.op = PYEMU_OP_SACTIVER, .a = INTID_VTIMER},
         [PYEMU_GC_CACTIVE] = {.op = PYEMU_OP_CACTIVER, .a = INTID_VTIMER},
+        [PYEMU_GC_PTVAL_PAST] = {.op = PYEMU_OP_TIMER_TVAL, .a = TIMER_P,
+                                 .c = UINT32_MAX},
+        [PYEMU_GC_OTHER_ACTIVE] = {.op = PYEMU_OP_SACTIVER, .a = EX_OTHER_SGI},
     };
 
     for (uint32_t i = 0; i < PYEMU_GC_COUNT; i++)
@@ -59,6 +62,8 @@ static bool useful(const struct pyemu_explorer *x, const struct pcpu *p,
     case PYEMU_GC_PMR_SHUT: return v->pmr != 0;
     case PYEMU_GC_PCTL_OFF: return tp->ctl != 0;
     case PYEMU_GC_PCTL_ON: return tp->ctl != CTL_ENABLE;
+    case PYEMU_GC_PTVAL_PAST: return !direct;
+    case PYEMU_GC_OTHER_ACTIVE: return v->irq[EX_OTHER_SGI].active == 0;
     case PYEMU_GC_PCVAL_PAST: return tp->expiry_cyc > p->now_cyc;
     default: return true;
     }
@@ -233,8 +238,12 @@ static void write_timer(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v
 
 static void acked(struct pyemu_explorer *x, const struct vcpu *v)
 {
-    const struct ghost *g = &x->ghost[vcpu_idx(x->m, v)];
+    struct ghost *g = &x->ghost[vcpu_idx(x->m, v)];
 
+    if (v->iar == EX_OTHER_SGI)
+        g->owed = 0;
+    if (g->ended != 0 && v->iar == timer_intid(g->ended - 1U))
+        g->ended = 0;
     if ((v->iar == INTID_VTIMER && g->high[TIMER_V] == 0) ||
         (v->iar == INTID_PTIMER && g->high[TIMER_P] == 0))
         ex_break(x, 1, EXD_SPURIOUS);
@@ -252,30 +261,17 @@ bool ex_vector(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v, uint32_
     return true;
 }
 
-/*
- * A level interrupt that is not mapped asks for maintenance when it is completed, for
- * only KVM can tell whether its line is still high (2.3, EISR).
- */
-static void ask_maintenance(const struct pyemu_explorer *x, struct pcpu *p,
-                            uint32_t intid)
-{
-    for (uint32_t i = 0; i < p->n_lrs; i++)
-        if (p->lr[i].vintid == intid && p->lr[i].state == LR_INVALID &&
-            p->lr[i].hw == 0 && x->m->vcpus[p->cur].irq[intid].edge == 0) {
-            p->eisr = 1;
-            gic_set_line(p, INTID_MAINT, true);
-        }
-}
-
 /* What follows from the deactivation of an interrupt by its guest. */
 static void deactivated(struct pyemu_explorer *x, struct pcpu *p, uint32_t intid)
 {
     const uint32_t t = intid == INTID_PTIMER ? TIMER_P : TIMER_V;
 
+    if (intid == EX_OTHER_SGI)
+        ex_other_ended(x, p);
     if (intid != INTID_PTIMER && intid != INTID_VTIMER)
         return;
-    ask_maintenance(x, p, intid);
     x->ghost[p->cur].high[t] = ex_fires(x, p->cur, t);
+    x->ghost[p->cur].ended = (uint8_t)(t + 1U);
 }
 
 static void eoi(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v)
@@ -289,7 +285,8 @@ static void eoi(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v)
     if (active)
         deactivated(x, p, v->iar);
     v->iar = INTID_SPURIOUS;
-    v->hcr_eoicount = 0;
+    if (!machine_switch(x->m, PYEMU_S_EOICOUNT))
+        v->hcr_eoicount = 0; /* nobody reads it */
 }
 
 /* EOImode 1, which a guest may choose: EOIR and DIR are two writes (2.3). */

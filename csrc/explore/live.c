@@ -139,6 +139,7 @@ static uint16_t reads_of(uint32_t prim)
     case PYEMU_P_LEVEL_P:
     case PYEMU_P_INJECT_V_FIRE: return EXL_FIRE;
     case PYEMU_P_CHECK_REQUESTS: return EXL_REQ;
+    case PYEMU_P_PENDING: return EXL_VMCR;
     case PYEMU_P_CALLBACK: return EXL_ALL;
     default: return reads_reg(prim);
     }
@@ -167,6 +168,7 @@ static uint16_t writes_of(uint32_t prim)
     case PYEMU_P_ACT_LEVEL:
     case PYEMU_P_ACT_EITHER_P: return EXL_ACT;
     case PYEMU_P_REQUESTS: return EXL_REQ;
+    case PYEMU_P_VMCR_R: return EXL_VMCR;
     default: return 0;
     }
 }

@@ -14,8 +14,9 @@ enum {
     EXL_FIRE = 128,
     EXL_CHANGED = 256,
     EXL_ACT = 512,
+    EXL_VMCR = 1024,  /* the priority mask as last read */
     EXL_SCRATCH = EXL_FIRE | EXL_CHANGED | EXL_ACT,
-    EXL_ALL = 1023
+    EXL_ALL = 2047
 };
 
 bool ex_live_prepare(struct pyemu_explorer *x);

@@ -162,10 +162,11 @@ static uint32_t vcpu_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *
     if (on(x, PYEMU_A_KICK) && (sees & EX_SEES_REQUEST) != 0 && v->resident != 0 &&
         (v->flags & FLAG(REQ)) == 0)
         out[n++] = ex_move_of(PYEMU_A_KICK, 0, i, 0);
-    if (on(x, PYEMU_A_INJECT) && (sees & EX_SEES_VGIC) != 0 &&
-        (v->flags & FLAG(USER_IRQCHIP)) == 0 &&
-        (v->flags & FLAG(ENABLED)) != 0 && v->irq[EX_OTHER_SGI].latch == 0)
-        out[n++] = ex_move_of(PYEMU_A_INJECT, 0, i, 0);
+    for (uint32_t s = 0; s < 2; s++)
+        if (on(x, PYEMU_A_INJECT) && (sees & EX_SEES_VGIC) != 0 &&
+            (v->flags & FLAG(USER_IRQCHIP)) == 0 &&
+            (v->flags & FLAG(ENABLED)) != 0 && ex_other_ready(x, i, s))
+            out[n++] = ex_move_of(PYEMU_A_INJECT, 0, i, s);
     if (on(x, PYEMU_A_WORK_RUN) && v->work != 0 && may_work(x, i))
         out[n++] = ex_move_of(PYEMU_A_WORK_RUN, 0, i, 0);
     if (x->ghost[i].stopped != 0) {
@@ -177,6 +178,8 @@ static uint32_t vcpu_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *
         out[n++] = ex_move_of(PYEMU_A_SAVE_VGIC, 0, i, 0);
     if (user && on(x, PYEMU_A_RESET))
         out[n++] = ex_move_of(PYEMU_A_RESET, 0, i, 0);
+    if (user && on(x, PYEMU_A_UACCESS) && (v->flags & FLAG(USER_IRQCHIP)) == 0)
+        out[n++] = ex_move_of(PYEMU_A_UACCESS, 0, i, 0);
     if (user && on(x, PYEMU_A_SET_REG))
         out[n++] = ex_move_of(PYEMU_A_SET_REG, 0, i, 0);
     return n;
@@ -202,25 +205,33 @@ uint32_t ex_moves(struct pyemu_explorer *x, ex_move *out)
     return n;
 }
 
+static bool runs_now(const struct pyemu_explorer *x, const struct pcpu *p,
+                     const struct vcpu *v, uint32_t pc)
+{
+    const struct policy_table *t = &x->m->policy;
+
+    return guard_holds(&t->guards[t->steps[pc].guard], flags_of(p, v));
+}
+
 /* Does the step at pc run now? Then its checks come first. */
 static void before_step(struct pyemu_explorer *x, const struct pcpu *p,
                         const struct vcpu *v, uint32_t pc)
 {
-    const struct policy_table *t = &x->m->policy;
-
-    if (guard_holds(&t->guards[t->steps[pc].guard], flags_of(p, v)))
-        ex_check_step(x, p, v, t->steps[pc].prim);
+    if (runs_now(x, p, v, pc))
+        ex_check_step(x, p, v, x->m->policy.steps[pc].prim);
 }
 
 static void isr_step(struct pyemu_explorer *x, struct pcpu *p)
 {
-    const uint32_t acked = p->acked;
+    const struct policy_table *t = &x->m->policy;
+    const bool reads =
+        p->irq_pc < t->n_steps && t->steps[p->irq_pc].prim == PYEMU_P_IAR_R;
 
-    if (p->irq_pc < x->m->policy.n_steps)
+    if (p->irq_pc < t->n_steps)
         before_step(x, p, p->running == PYEMU_NONE ? NULL : &x->m->vcpus[p->running],
                     p->irq_pc);
     irq_step(x->m, p);
-    if (acked != p->acked && p->acked == INTID_VTIMER)
+    if (reads && p->acked == INTID_VTIMER)
         x->events |= EX_EV_ISR;
 }
 
@@ -239,13 +250,18 @@ static void written(struct pyemu_explorer *x, const struct vcpu *v)
 static void thread_step(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v)
 {
     const bool blocking = v->stage == STAGE_HOOK && v->hook == PYEMU_H_BLOCK;
+    uint32_t prim = PYEMU_P_NOP;
 
-    if (v->stage == STAGE_HOOK && v->pc < x->m->policy.hook_start[v->hook + 1])
+    if (v->stage == STAGE_HOOK && v->pc < x->m->policy.hook_start[v->hook + 1]) {
+        if (runs_now(x, p, v, v->pc))
+            prim = x->m->policy.steps[v->pc].prim;
         before_step(x, p, v, v->pc);
-    const bool handles = v->stage == STAGE_HOOK && is_handle(x, v);
-
+    }
+    if (prim == PYEMU_P_VGIC_SYNC)
+        ex_other_heard(x, v);
     run_step(x->m, p, v);
-    if (handles)
+    ex_check_after(x, p, v, prim);
+    if (prim == PYEMU_P_HANDLE)
         written(x, v);
     if (v->stage == STAGE_HOOK && v->hook == PYEMU_H_BLOCK && !blocking)
         x->events |= EX_EV_BLOCK;
@@ -329,7 +345,7 @@ static void settle(struct pyemu_explorer *x)
 /* Maintenance conditions follow the guest's own list registers (2.3). */
 static void maintenance(struct pyemu_machine *m, struct pcpu *p)
 {
-    if (p->uie == 0 || p->cur == PYEMU_NONE || m->vcpus[p->cur].stage != STAGE_GUEST)
+    if (p->cur == PYEMU_NONE || m->vcpus[p->cur].stage != STAGE_GUEST)
         return;
     const bool line = vcpuif_misr(p, &m->vcpus[p->cur]) != 0;
 
@@ -341,7 +357,7 @@ static void maintenance(struct pyemu_machine *m, struct pcpu *p)
 static void after(struct pyemu_explorer *x, struct pcpu *p)
 {
     settle(x);
-    if (p->uie != 0)
+    if ((p->uie | p->eisr) != 0)
         maintenance(x->m, p);
     ex_note_levels(x);
     ex_check_state(x);

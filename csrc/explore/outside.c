@@ -65,6 +65,21 @@ static void ioctl_timer(struct pyemu_explorer *x, uint32_t i, bool reset)
     v->pstate_i = 1;
     v->vapr = 0;
     v->iar = INTID_SPURIOUS;
+    x->ghost[i].ended = 0;
+    x->ghost[i].owed = 0;
+}
+
+/* VGIC attributes by ioctl: the enable bit of 27, the other way round (B32). */
+static void uaccess(struct pyemu_explorer *x, uint32_t i)
+{
+    struct pyemu_machine *m = x->m;
+    struct pcpu *p = &m->pcpus[m->threads[i].pcpu];
+    struct vgic_irq *q = &m->vcpus[i].irq[INTID_VTIMER];
+
+    q->enabled = q->enabled == 0;
+    if (machine_switch(m, PYEMU_S_UACCESS_HW))
+        gic_set_enabled(p, INTID_VTIMER, q->enabled != 0);
+    inject_requeue(m, p, &m->vcpus[i], INTID_VTIMER);
 }
 
 /* CPUHP dying and starting; hrtimers of a dead pCPU move to the first one. */
@@ -143,6 +158,7 @@ static void restore(struct pyemu_explorer *x, uint32_t i)
         (void)vgic_requeue(x->m, v, EX_IRQS[n]);
     }
     g->stopped = 0;
+    g->ended = 0;
 }
 
 void ex_outside(struct pyemu_explorer *x, ex_move mv)
@@ -166,10 +182,8 @@ void ex_outside(struct pyemu_explorer *x, ex_move mv)
         m->vcpus[i].flags |= FLAG(REQ);
         kick(x, i);
         break;
-    case PYEMU_A_INJECT:
-        inject_irq(m, &m->pcpus[m->threads[i].pcpu], &m->vcpus[i], EX_OTHER_SGI,
-                   INJECT_SGI);
-        break;
+    case PYEMU_A_INJECT: ex_other_raise(x, i, ex_arg(mv)); break;
+    case PYEMU_A_UACCESS: uaccess(x, i); break;
     case PYEMU_A_WORK_RUN:
         m->vcpus[i].work = 0;
         sched_wake(m, &m->pcpus[m->threads[i].pcpu], i);

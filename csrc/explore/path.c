@@ -6,6 +6,15 @@
 #include "hw/gic.h"
 #include "policy/steps.h"
 
+static uint32_t isr_hook(const struct pcpu *p)
+{
+    if (p->irq_stage == ISR_ENTRY)
+        return PYEMU_H_IRQ_ENTRY;
+    if (p->irq_stage == ISR_EXIT)
+        return PYEMU_H_IRQ_EXIT;
+    return p->acked == INTID_VTIMER ? PYEMU_H_VTIMER_ISR : PYEMU_H_PTIMER_ISR;
+}
+
 /* The step a move is about to execute, before it does. */
 static void say_step(const struct pyemu_explorer *x, ex_move mv,
                      struct pyemu_explore_row *r)
@@ -24,7 +33,8 @@ static void say_step(const struct pyemu_explorer *x, ex_move mv,
         return;
     if (p->irq_stage != ISR_NONE) {
         pc = p->irq_pc;
-        end = m->policy.n_steps;
+        r->hook = isr_hook(p);
+        end = m->policy.hook_start[r->hook + 1];
         v = running;
     } else if (v != NULL && v->stage == STAGE_HOOK) {
         pc = v->pc;

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "explore/explore.h"
-#include "host/softtimer.h"
 #include "hw/gic.h"
 #include "hw/timer.h"
 
@@ -154,6 +153,8 @@ ALWAYS_INLINE void pass_lr(struct codec *c, bool reading, struct list_register *
                            const struct vcpu *any)
 {
     uint64_t code = field(c, reading, intid_code(lr->vintid), 2);
+    uint64_t asks = field(c, reading, (lr->source & LR_EOI) != 0, 1);
+    uint64_t source = field(c, reading, lr->source & 1U, 1);
 
     FIELD(lr->state, uint8_t, 2);
     FIELD(lr->hw, uint8_t, 1);
@@ -161,7 +162,7 @@ ALWAYS_INLINE void pass_lr(struct codec *c, bool reading, struct list_register *
         return;
     lr->vintid = INTIDS[code];
     lr->pintid = lr->hw != 0 ? lr->vintid : 0;
-    lr->source = 0;
+    lr->source = (uint8_t)(source | (asks != 0 ? (uint64_t)LR_EOI : 0U));
     lr->prio = code != 0 ? any->irq[lr->vintid].prio : 0;
 }
 
@@ -172,6 +173,26 @@ ALWAYS_INLINE void pass_irq(struct codec *c, bool reading, struct vgic_irq *q)
     FIELD(q->active, uint8_t, 1);
     FIELD(q->enabled, uint8_t, 1);
     FIELD(q->queued, uint8_t, 1);
+}
+
+/* State that only some machines and policies have. */
+ALWAYS_INLINE void pass_rare(struct codec *c, bool reading,
+                             const struct pyemu_machine *m, struct vcpu *v)
+{
+    struct vgic_irq *q = &v->irq[EX_OTHER_SGI];
+
+    if (m->s->cfg.gic_version == 2) {
+        FIELD(q->source, uint8_t, 2);
+        FIELD(q->active_source, uint8_t, 1);
+    }
+    if (machine_switch(m, PYEMU_S_STALE_ELRSR))
+        FIELD(v->elrsr, uint16_t, EX_MAX_LRS);
+    if (machine_switch(m, PYEMU_S_SIGNAL_ONCE)) {
+        uint64_t code = field(c, reading, (v->signalled >> INTID_VTIMER) & 1U, 1);
+
+        if (reading)
+            v->signalled = (uint32_t)code << INTID_VTIMER;
+    }
 }
 
 /* The ap_list is a chain of INTIDs; three at most. */
@@ -251,17 +272,20 @@ ALWAYS_INLINE void pass_guest(struct codec *c, bool reading, struct vcpu *v)
 {
     uint64_t code = field(c, reading, intid_code(v->iar), 2);
     uint64_t open = field(c, reading, v->pmr != 0, 1);
-    uint64_t running = field(c, reading, v->vapr != 0, 1);
+    uint64_t saved = field(c, reading, v->vmcr_pmr != 0, 1);
+    uint64_t runs_other = field(c, reading, (v->vapr >> EX_OTHER_GROUP) & 1U, 1);
+    uint64_t runs = field(c, reading, (v->vapr >> EX_HOST_GROUP) & 1U, 1);
 
     FIELD(v->pstate_i, uint8_t, 1);
     FIELD(v->in_irq, uint8_t, 1);
     FIELD(v->uie, uint8_t, 3);
+    FIELD(v->hcr_eoicount, uint16_t, 2);
     if (!reading)
         return;
     v->iar = INTIDS[code];
     v->pmr = open != 0 ? PRIORITY_IDLE + 1U : 0;
-    v->vapr = running != 0 ? bit32(HOST_IRQ_PRIORITY >> 3) : 0;
-    v->hcr_eoicount = 0;
+    v->vmcr_pmr = saved != 0 ? PRIORITY_IDLE + 1U : 0;
+    v->vapr = (uint32_t)(runs_other << EX_OTHER_GROUP | runs << EX_HOST_GROUP);
 }
 
 static void derive_vcpu(struct pyemu_machine *m, struct vcpu *v)
@@ -310,6 +334,9 @@ ALWAYS_INLINE void pass_vcpu(struct codec *c, bool reading, struct pyemu_explore
     pass_irq(c, reading, &v->irq[INTID_VTIMER]);
     pass_irq(c, reading, &v->irq[INTID_PTIMER]);
     pass_irq(c, reading, &v->irq[EX_OTHER_SGI]);
+    pass_rare(c, reading, m, v);
+    FIELD(g->owed, uint8_t, 1);
+    FIELD(g->ended, uint8_t, 2);
     pass_ap_list(c, reading, v, i);
     FIELD(v->used_lrs, uint16_t, 2);
     for (uint32_t n = 0; n < v->used_lrs; n++)
@@ -424,18 +451,6 @@ void ex_encode(struct pyemu_explorer *x, uint64_t *w)
     ASSERT(x->m, c.bit <= 64 * x->n_words);
 }
 
-static void rebuild_soft_timers(struct pyemu_machine *m)
-{
-    for (uint32_t n = 0; n < 2 * m->s->cfg.n_vcpus; n++) {
-        const uint32_t where = m->timer_nodes[n].queued;
-
-        if (where == 0)
-            continue;
-        m->timer_nodes[n].queued = 0;
-        soft_arm(m, &m->pcpus[where - 1], n, m->timer_nodes[n].key);
-    }
-}
-
 static void derive_pcpu(struct pcpu *p)
 {
     for (uint32_t t = 0; t < N_TIMERS; t++) {
@@ -466,20 +481,20 @@ void ex_decode(struct pyemu_explorer *x, const uint64_t *w)
         pass_vcpu(&c, true, x, i);
     for (uint32_t i = 0; i < m->s->cfg.n_pcpus; i++)
         pass_pcpu(&c, true, x, i);
-    rebuild_soft_timers(m);
+    ex_rearm(m);
     for (uint32_t i = 0; i < m->s->cfg.n_pcpus; i++)
         derive_pcpu(&m->pcpus[i]);
 }
 
 /* Bits of a vCPU and of a pCPU without their list registers; ex_encode checks. */
-enum { VCPU_BITS = 180, PCPU_BITS = 74 };
+enum { VCPU_BITS = 197, PCPU_BITS = 74 };
 
 /* Words that any state of this shape can need. */
 uint32_t ex_words(const struct pyemu_explorer *x)
 {
     const struct pyemu_config *cfg = &x->m->s->cfg;
     const uint32_t n_lrs = cfg->n_lrs < EX_MAX_LRS ? cfg->n_lrs : EX_MAX_LRS;
-    const uint32_t lr_bits = 5 * n_lrs;
+    const uint32_t lr_bits = 7 * n_lrs;
 
     const uint32_t bits =
         cfg->n_vcpus * (VCPU_BITS + lr_bits) + cfg->n_pcpus * (PCPU_BITS + lr_bits);

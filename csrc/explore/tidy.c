@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "explore/live.h"
+#include "host/softtimer.h"
 #include "hw/timer.h"
 
 /* A wake-up counts from the last check to the moment the thread is off. */
@@ -75,6 +76,8 @@ static void forget_dead(struct pyemu_explorer *x, uint32_t i)
         forget_mem(v, TIMER_P, live >> EXL_P);
     if ((live & EXL_REQ) == 0)
         v->flags &= ~FLAG(REQ);
+    if ((live & EXL_VMCR) == 0)
+        v->vmcr_pmr = PRIORITY_IDLE + 1U;
     forget_scratch(x, i, live);
     x->hw_live |= live;
 }
@@ -163,8 +166,13 @@ static void tidy_vcpu(struct pyemu_explorer *x, uint32_t i)
         v->saved_cont = 0;
     }
     v->flags &= ~(UINT64_C(15) << FI_REASON);
-    if (!about_to_sleep(v))
+    if (!about_to_sleep(v)) {
         v->woken = 0;
+        /* work that finds nobody asleep does nothing; late, it is a kick's wake-up */
+        if (x->cfg.reduce != 0 && state != T_SLEEPING &&
+            has_bit64(x->cfg.actions, PYEMU_A_KICK))
+            v->work = 0;
+    }
     if (ex_deaf(x, v))
         v->pstate_i = 1;
     if (ex_any_order(x))
@@ -253,6 +261,19 @@ void ex_float(struct pyemu_explorer *x)
             float_timer(x, i, TIMER_V, last);
         if ((guest & p) == p)
             float_timer(x, i, TIMER_P, last);
+    }
+}
+
+/* The host timers' queues of a decoded state. */
+void ex_rearm(struct pyemu_machine *m)
+{
+    for (uint32_t n = 0; n < 2 * m->s->cfg.n_vcpus; n++) {
+        const uint32_t where = m->timer_nodes[n].queued;
+
+        if (where == 0)
+            continue;
+        m->timer_nodes[n].queued = 0;
+        soft_arm(m, &m->pcpus[where - 1], n, m->timer_nodes[n].key);
     }
 }
 

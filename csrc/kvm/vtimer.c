@@ -253,7 +253,7 @@ void vtimer_soft(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32
     case PYEMU_P_BG_CANCEL: cancel(m, p, v, TIMER_V); break;
     case PYEMU_P_PT_EMULATE: pt_emulate(m, p, v); break;
     case PYEMU_P_PT_ARM:
-        if ((v->flags & FLAG(CAN_P)) != 0 && (v->flags & FLAG(DUE_P)) == 0)
+        if ((v->flags & FLAG(CAN_P)) != 0)
             arm(m, p, v, TIMER_P, v->mem[TIMER_P].expiry_cyc);
         break;
     case PYEMU_P_PT_CANCEL: cancel(m, p, v, TIMER_P); break;

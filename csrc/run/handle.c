@@ -40,21 +40,6 @@ static void handle_sgi(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     }
 }
 
-/*
- * A mapped interrupt that the guest's own write makes pending or active is active in
- * the GIC as well, or its deactivation would find it inactive; and for no longer (B33).
- */
-static void forward_gic_write(struct pyemu_machine *m, struct pcpu *p,
-                              const struct pyemu_op *op, const struct vgic_irq *q)
-{
-    const bool active = q->active != 0 || irq_is_pending(q);
-
-    if (op->op < PYEMU_OP_SPENDR || op->op > PYEMU_OP_CACTIVER)
-        return;
-    charge(m, p, active ? PYEMU_P_ACTIVE_SET_V : PYEMU_P_ACTIVE_CLEAR_V);
-    gic_set_active(p, op->a, active);
-}
-
 /* Distributor writes that change one private interrupt (2.1, 2.4). */
 static void handle_gic_write(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                              const struct pyemu_op *op)
@@ -68,14 +53,12 @@ static void handle_gic_write(struct pyemu_machine *m, struct pcpu *p, struct vcp
             vgic_sample_enabled(m, p, v, op->a); /* B29 */
         break;
     case PYEMU_OP_GIC_DISABLE: q->enabled = 0; break;
-    case PYEMU_OP_SPENDR: q->latch = 1; break;
-    case PYEMU_OP_CPENDR: q->latch = 0; break;
-    case PYEMU_OP_SACTIVER: q->active = 1; break;
-    case PYEMU_OP_CACTIVER: q->active = 0; break;
+    case PYEMU_OP_SPENDR: vgic_guest_write(m, p, v, op->a, VGIC_SPEND); break;
+    case PYEMU_OP_CPENDR: vgic_guest_write(m, p, v, op->a, VGIC_CPEND); break;
+    case PYEMU_OP_SACTIVER: vgic_guest_write(m, p, v, op->a, VGIC_SACTIVE); break;
+    case PYEMU_OP_CACTIVER: vgic_guest_write(m, p, v, op->a, VGIC_CACTIVE); break;
     default: q->prio = (uint8_t)op->c; break;
     }
-    if (q->hw == HW_FORWARDS)
-        forward_gic_write(m, p, op, q);
     (void)vgic_requeue(m, v, op->a);
 }
 

@@ -179,6 +179,7 @@ struct vcpu {
     uint64_t list_end;
     uint32_t list_table;
     uint32_t pmr;          /* VMCR */
+    uint32_t vmcr_pmr;     /* memory copy: as of the last VMCR read */
     uint32_t iar;
     uint32_t gpc_return;
     uint32_t prog;
@@ -202,6 +203,8 @@ struct vcpu {
     uint8_t off;           /* its VM has been powered off */
     uint8_t sleep_off;     /* sleeping because powered off */
     uint16_t hcr_eoicount;
+    uint16_t elrsr;        /* empty list registers as of the last save */
+    uint32_t signalled;    /* P0: bit per INTID, not yet deactivated (signal_once) */
     uint64_t block_cyc;    /* start of kvm_vcpu_block */
     uint64_t poll_until_cyc;
     uint64_t halt_poll_cyc;

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from .guards import enabled, fire, loaded, running, vact_p, vact_v
+from .guards import (
+    changed,
+    enabled,
+    fire,
+    loaded,
+    running,
+    user_irqchip,
+    vact_p,
+    vact_v,
+)
 from .guards import level_p as p_high
 from .guards import level_v as v_high
 from .kernels import (
@@ -27,15 +36,16 @@ from .parts import (
     FIRES_V_LOADED,
     IN_KERNEL,
     SAVE,
+    TELL_V,
     TRAPS_OFF,
     TRAPS_ON,
     UPDATE_P,
-    UPDATE_V,
     VGIC_LOAD,
     asks,
     check_block,
     to_guest,
     to_host,
+    vgic_access,
 )
 from .prims import *
 from .steps import flat, under
@@ -59,7 +69,12 @@ SYNC_FIXED: Final = under(
     ),
 )
 
-UPDATE_P_IRQ_OFF: Final = flat(irq_save, UPDATE_P, irq_restore)
+# The soft timer first, then the level (I2, B07). With interrupts off: an expiry
+# between the question and its answer would be undone by the answer (I2).
+TELL_P: Final = flat(
+    level_p, inject_p.when(IN_KERNEL), inject_p.when(changed & user_irqchip)
+)
+FOLLOW_P: Final = flat(irq_save, EMULATE, UPDATE_P, irq_restore)
 
 FIXED_HOOKS: Final = {
     **LAZY_HOOKS,
@@ -79,8 +94,9 @@ FIXED_HOOKS: Final = {
         preempt_on,
     ),
     # Nor does it keep block from arming a host timer for the other one: as from 5.0 on
-    # the earliest is armed whether or not it is due (I5).
-    "block": (SAVE, bg_arm),
+    # the earliest is armed whether or not it is due (I5). The pending test asks for the
+    # priority mask as it is now (I2, B14).
+    "block": (vgic_access(vmcr_r), SAVE, bg_arm),
     # An ISR that finds nothing to raise leaves the PPI active: nobody else will
     # deactivate it (I3, B44).
     "vtimer_isr": (
@@ -88,18 +104,17 @@ FIXED_HOOKS: Final = {
         active_clear_v.when(running & ~v_high & ~vact_v & IN_KERNEL),
     ),
     # A trapped CNTP access is no business of the virtual timer: its memory copy is
-    # stale while loaded (I3, I7, B13). The soft timer first, then the level (B07); its
-    # expiry must not raise the level between eval and the level that follows (I2).
-    "pt_trap": under(enabled, EMULATE, UPDATE_P_IRQ_OFF),
+    # stale while loaded (I3, I7, B13).
+    "pt_trap": under(enabled, FOLLOW_P),
     # What expired while out is injected at load (I2, B08).
     "load": (
         running_set,
         VGIC_LOAD,
-        # Restored from user space, the vgic may hold a line that no level stands for:
-        # the physical interrupt is active only where the level says so (I3, B23).
-        under(enabled, under(~loaded, UPDATE_V)),
+        # Restored from user space, the vgic may hold a line that no level stands for,
+        # or that the timer has no reason for any more: it is told again (I1, I3, B23).
+        under(enabled, under(~loaded, FIRES_V, TELL_V)),
         TIMER_LOAD,
-        under(enabled, UPDATE_P_IRQ_OFF),
+        under(enabled, irq_save, EMULATE, FIRES_P, TELL_P, irq_restore),
     ),
     # 4.16: the mapped interrupt's virtual state is reset with the vCPU (I2, B11).
     "reset": (*LAZY_HOOKS["reset"], vgic_reset_v.when(enabled & IN_KERNEL)),
@@ -113,5 +128,5 @@ lazy_fixed: Final = Policy(
     FIXED_HOOKS,
     # B12: no ioctl but KVM_RUN loads the vCPU, as from 4.16 on.
     (lazy.switches - {"ioctl_loads"})
-    | {"pending_pmr", "bg_skips_active", "dist_forward"},
+    | {"pending_pmr", "bg_skips_active", "dist_forward", "tval_signed"},
 )

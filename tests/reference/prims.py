@@ -257,8 +257,7 @@ class Kernel:
             self.cancel_pt()
 
     def do_pt_arm(self) -> None:
-        timer = self.vcpu.ptimer
-        if timer.can_fire() and not timer.due(self.at):
+        if self.vcpu.ptimer.can_fire():
             self.arm_pt()
 
     def do_pt_cancel(self) -> None:
