@@ -289,6 +289,8 @@ enum pyemu_switch {
     PYEMU_S_TVAL_SIGNED,           /* emulated TVAL is signed (B18) */
     PYEMU_S_HW_BIT,                /* LRs of the timer carry HW=1 */
     PYEMU_S_EOICOUNT,              /* 6.19: replay EOIcount (B39) */
+    PYEMU_S_BG_SKIPS_ACTIVE,       /* no host timer for an irq in service (I5, I12) */
+    PYEMU_S_DIST_FORWARD,          /* the same, the PPI active while pending is left */
     PYEMU_S_MAPPED_WRITES,         /* 4.16: pending/active writes reach the PPI (B33) */
     PYEMU_S_EOI_FROM_HEAD,         /* bug B38: EOIcount is replayed from the head */
     PYEMU_S_STALE_ELRSR,           /* bug B24: ELRSR of the last run is believed */

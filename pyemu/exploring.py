@@ -71,6 +71,9 @@ _WORDS: Final = {
     "offline": "pCPU offline",
     "online": "pCPU online",
     "uaccess": "user space writes the enable bit of 27",
+    "work_run": "the queued work runs",
+    "save_vgic": "VM stopped, its vgic saved",
+    "restore": "its timers saved; both loaded on a fresh host",
 }
 _HEAD: Final = (
     f"{'':>4} {'what happens':<42} {'guest wrote':<11} {'vCPU memory':<18} "

@@ -127,7 +127,7 @@ static void check_asleep(struct pyemu_explorer *x, uint32_t i)
 
     for (uint32_t t = 0; t < N_TIMERS; t++) {
         const struct timer_regs *g = &x->ghost[i].t[t];
-        bool armed = false;
+        bool armed = m->vcpus[i].work != 0;
 
         if (!ctl_can_fire(g->ctl) || !wakes(&m->vcpus[i], t))
             continue;

@@ -94,6 +94,21 @@ static void say_state(const struct pyemu_explorer *x, struct pyemu_explore_row *
     r->cur = p->cur;
 }
 
+/* handle_exit has chosen what its guest trapped with: say so where it did. */
+static void name_trap(struct pyemu_explorer *x, ex_move mv)
+{
+    const uint32_t arg = ex_arg(mv);
+
+    for (uint32_t n = x->n_rows; n-- != 0 && arg != 0 && arg < EX_ARG_LR;) {
+        struct pyemu_explore_row *r = &x->rows[n];
+
+        if (r->action != PYEMU_A_GUEST || r->vcpu != ex_vcpu(mv))
+            continue;
+        r->arg = arg - 1U;
+        return;
+    }
+}
+
 static bool row(struct pyemu_explorer *x, ex_move mv)
 {
     if (x->n_rows == x->cap_rows) {
@@ -109,7 +124,11 @@ static bool row(struct pyemu_explorer *x, ex_move mv)
 
     memset(r, 0, sizeof *r);
     r->action = ex_kind(mv);
-    r->arg = ex_arg(mv);
+    r->arg = r->action == PYEMU_A_GUEST ? ex_choice(ex_arg(mv)) : ex_arg(mv);
+    if (r->action == PYEMU_A_GUEST && r->arg >= PYEMU_GC_COUNT)
+        r->arg = PYEMU_GC_HVC; /* unless handle_exit gets to say what it was */
+    if (r->action == PYEMU_A_STEP)
+        name_trap(x, mv);
     r->pcpu = ex_pcpu(mv);
     r->vcpu = ex_vcpu(mv);
     if (r->action >= PYEMU_A_SIGNAL && r->action <= PYEMU_A_SET_REG)

@@ -261,7 +261,7 @@ ALWAYS_INLINE void pass_place(struct codec *c, bool reading, struct vcpu *v)
     FIELD(v->saved_stage, uint8_t, 4);
     FIELD(v->saved_hook, uint8_t, 5);
     FIELD(v->saved_scratch, uint8_t, 4);
-    FIELD(v->trap_op, uint32_t, 5);
+    FIELD(v->trap_op, uint32_t, 6);
     if (reading)
         v->reason = v->trap_op == EX_NO_TRAP ? 0 : PYEMU_X_WFX;
     FIELD(v->resident, uint8_t, 1);
@@ -327,6 +327,10 @@ ALWAYS_INLINE void pass_vcpu(struct codec *c, bool reading, struct pyemu_explore
             n->key = key;
     }
     FIELD(g->entry_cnthctl, uint8_t, 2);
+    FIELD(g->stopped, uint8_t, 1);
+    for (uint32_t n = 0; n < EX_N_IRQS; n++)
+        FIELD(g->kept[n], uint8_t, 4);
+    FIELD(v->work, uint8_t, 1);
     pass_irq(c, reading, &v->irq[INTID_VTIMER]);
     pass_irq(c, reading, &v->irq[INTID_PTIMER]);
     pass_irq(c, reading, &v->irq[EX_OTHER_SGI]);
@@ -431,10 +435,11 @@ ALWAYS_INLINE void pass_pcpu(struct codec *c, bool reading, struct pyemu_explore
 void ex_encode(struct pyemu_explorer *x, uint64_t *w)
 {
     const struct pyemu_config *cfg = &x->m->s->cfg;
-    struct codec c = {.w = w, .deadlines = ex_deadlines(x),
-                      .now_cyc = x->m->pcpus[0].now_cyc};
+    struct codec c = {.w = w, .now_cyc = x->m->pcpus[0].now_cyc};
 
     ex_tidy(x);
+    ex_float(x);
+    c.deadlines = ex_deadlines(x);
     for (uint32_t i = 0; i < x->n_words; i++)
         w[i] = 0;
     for (uint32_t i = 0; i < cfg->n_vcpus; i++) {
@@ -482,7 +487,7 @@ void ex_decode(struct pyemu_explorer *x, const uint64_t *w)
 }
 
 /* Bits of a vCPU and of a pCPU without their list registers; ex_encode checks. */
-enum { VCPU_BITS = 179, PCPU_BITS = 74 };
+enum { VCPU_BITS = 197, PCPU_BITS = 74 };
 
 /* Words that any state of this shape can need. */
 uint32_t ex_words(const struct pyemu_explorer *x)

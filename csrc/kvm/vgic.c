@@ -25,11 +25,14 @@ void vgic_mirror(struct vcpu *v, uint32_t intid)
 {
     const struct vgic_irq *q = &v->irq[intid];
 
+    /* made pending by the guest: the physical interrupt stays active for it (B33) */
+    const bool active = q->active != 0 || (q->hw == HW_FORWARDS && q->latch != 0);
+
     if (intid == INTID_VTIMER) {
-        put_bit64(&v->flags, PYEMU_F_VACT_V, q->active != 0);
+        put_bit64(&v->flags, PYEMU_F_VACT_V, active);
         put_bit64(&v->flags, PYEMU_F_LINE_V, q->line != 0);
     } else if (intid == INTID_PTIMER) {
-        put_bit64(&v->flags, PYEMU_F_VACT_P, q->active != 0);
+        put_bit64(&v->flags, PYEMU_F_VACT_P, active);
     }
 }
 
@@ -137,8 +140,16 @@ void vgic_follow(struct pyemu_machine *m, struct pcpu *p, const struct vcpu *v,
     const struct vgic_irq *q = &v->irq[intid % N_PRIVATE];
     const bool set = pend ? q->latch != 0 : q->active != 0;
 
-    if (intid >= N_PRIVATE || q->hw == 0 || p->running != vcpu_idx(m, v) ||
-        !machine_switch(m, PYEMU_S_MAPPED_WRITES))
+    if (intid >= N_PRIVATE || q->hw == 0 || p->running != vcpu_idx(m, v))
+        return;
+    if (q->hw == HW_FORWARDS) { /* active for as long as anything is left of it */
+        const bool active = q->active != 0 || irq_is_pending(q);
+
+        charge(m, p, active_prim(intid, active));
+        gic_set_active(p, intid, active);
+        return;
+    }
+    if (!machine_switch(m, PYEMU_S_MAPPED_WRITES))
         return;
     /* a clear of pending leaves an interrupt in service alone */
     if (set || !pend || q->active == 0) {

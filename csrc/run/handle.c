@@ -2,6 +2,7 @@
 #include "run/handle.h"
 
 #include "account/account.h"
+#include "hw/gic.h"
 #include "hw/timer.h"
 #include "run/psci.h"
 #include "kvm/inject.h"
