@@ -242,9 +242,11 @@ static void written(struct pyemu_explorer *x, const struct vcpu *v)
 
     if (v->trap_op == PYEMU_GC_SPEND)
         x->ghost[i].high[TIMER_V] = 1;
-    else if (v->trap_op == PYEMU_GC_CACTIVE)
-        x->ghost[i].high[TIMER_V] =
-            v->irq[INTID_VTIMER].latch != 0 || ex_fires(x, i, TIMER_V);
+    if (v->trap_op != PYEMU_GC_CACTIVE)
+        return;
+    x->ghost[i].orphan = 0;
+    x->ghost[i].high[TIMER_V] =
+        v->irq[INTID_VTIMER].latch != 0 || ex_fires(x, i, TIMER_V);
 }
 
 static void thread_step(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v)

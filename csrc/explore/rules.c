@@ -9,6 +9,9 @@ static bool in_service(const struct pyemu_explorer *x, uint32_t i, uint32_t inti
 {
     const struct vcpu *v = &x->m->vcpus[i];
     const struct pcpu *p = &x->m->pcpus[x->m->threads[i].pcpu];
+
+    if (intid == INTID_VTIMER && x->ghost[i].orphan != 0)
+        return false; /* nobody is left to end it */
     const bool here = p->cur == i && p->n_lrs != 0;
     const struct list_register *lr = here ? p->lr : v->lr;
     const uint32_t n = here ? p->n_lrs : v->used_lrs;

@@ -337,6 +337,7 @@ ALWAYS_INLINE void pass_vcpu(struct codec *c, bool reading, struct pyemu_explore
     pass_rare(c, reading, m, v);
     FIELD(g->owed, uint8_t, 1);
     FIELD(g->ended, uint8_t, 2);
+    FIELD(g->orphan, uint8_t, 1);
     pass_ap_list(c, reading, v, i);
     FIELD(v->used_lrs, uint16_t, 2);
     for (uint32_t n = 0; n < v->used_lrs; n++)
@@ -487,7 +488,7 @@ void ex_decode(struct pyemu_explorer *x, const uint64_t *w)
 }
 
 /* Bits of a vCPU and of a pCPU without their list registers; ex_encode checks. */
-enum { VCPU_BITS = 197, PCPU_BITS = 74 };
+enum { VCPU_BITS = 198, PCPU_BITS = 74 };
 
 /* Words that any state of this shape can need. */
 uint32_t ex_words(const struct pyemu_explorer *x)
