@@ -22,7 +22,8 @@ static bool may_preempt(const struct pyemu_explorer *x, const struct pcpu *p)
     const struct vcpu *v = &x->m->vcpus[p->cur];
     const struct pyemu_config *cfg = &x->m->s->cfg;
 
-    if (!on(x, PYEMU_A_PREEMPT) || x->ghost[p->cur].stopped != 0 || has_bit64(p->flags, FI_IRQ_OFF) ||
+    if (!on(x, PYEMU_A_PREEMPT) || x->ghost[p->cur].stopped != 0 ||
+        has_bit64(p->flags, FI_IRQ_OFF) ||
         has_bit64(v->flags, FI_PREEMPT_OFF) || v->stage == STAGE_SLEEP)
         return false;
     if (ex_quiet(x, pcpu_idx(x->m, p)))
@@ -435,7 +436,8 @@ static bool is_light(const struct pyemu_explorer *x, const struct pcpu *p)
     const struct policy_table *t = &x->m->policy;
 
     if (p->irq_stage != ISR_NONE)
-        return p->irq_pc < t->hook_start[ex_isr_hook(p) + 1] && x->light[p->irq_pc] != 0;
+        return p->irq_pc < t->hook_start[ex_isr_hook(p) + 1] &&
+               x->light[p->irq_pc] != 0;
     if (p->cur == PYEMU_NONE || !has_bit64(p->flags, FI_IRQ_OFF))
         return false;
     const struct vcpu *v = &x->m->vcpus[p->cur];

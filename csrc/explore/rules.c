@@ -30,8 +30,9 @@ static bool deliverable(const struct pyemu_explorer *x, uint32_t i, uint32_t t)
     const uint32_t intid = other ? (uint32_t)EX_OTHER_SGI : timer_intid(t);
     const bool up = other ? v->irq[intid].latch != 0 : ex_fires(x, i, t);
 
-    return up && x->ghost[i].stopped == 0 && v->irq[intid].enabled != 0 && v->iar == INTID_SPURIOUS &&
-           !in_service(x, i, intid) && v->pmr != 0 && v->pstate_i == 0 && (v->flags & FLAG(USER_IRQCHIP)) == 0;
+    return up && x->ghost[i].stopped == 0 && v->irq[intid].enabled != 0 &&
+           v->iar == INTID_SPURIOUS && !in_service(x, i, intid) && v->pmr != 0 &&
+           v->pstate_i == 0 && (v->flags & FLAG(USER_IRQCHIP)) == 0;
 }
 
 static bool nothing_deliverable(const struct pyemu_explorer *x, uint32_t i)
