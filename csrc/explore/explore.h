@@ -53,7 +53,8 @@ struct ghost {
     uint8_t kept[EX_N_IRQS]; /* then: line, latch, active, enabled of each */
     uint8_t owed;            /* the other interrupt was raised, not acknowledged */
     uint8_t ended;           /* timer + 1 whose EOI KVM has not folded yet (I13) */
-    uint8_t pad[7];
+    uint8_t orphan;          /* 27 was in service when the vCPU was reset (B11) */
+    uint8_t pad[6];
 };
 
 /* What a step or a place can notice of the world outside (sight.c). */

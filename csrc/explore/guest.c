@@ -242,6 +242,8 @@ static void acked(struct pyemu_explorer *x, const struct vcpu *v)
 
     if (v->iar == EX_OTHER_SGI)
         g->owed = 0;
+    if (v->iar == INTID_VTIMER)
+        g->orphan = 0;
     if (g->ended != 0 && v->iar == timer_intid(g->ended - 1U))
         g->ended = 0;
     if ((v->iar == INTID_VTIMER && g->high[TIMER_V] == 0) ||
@@ -270,6 +272,8 @@ static void deactivated(struct pyemu_explorer *x, struct pcpu *p, uint32_t intid
         ex_other_ended(x, p);
     if (intid != INTID_PTIMER && intid != INTID_VTIMER)
         return;
+    if (t == TIMER_V)
+        x->ghost[p->cur].orphan = 0;
     x->ghost[p->cur].high[t] = ex_fires(x, p->cur, t);
     x->ghost[p->cur].ended = (uint8_t)(t + 1U);
 }
@@ -278,9 +282,15 @@ static void eoi(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v)
 {
     bool active = false; /* not if the guest has made it inactive otherwise */
 
+    bool here = false;
+
     for (uint32_t i = 0; i < p->n_lrs; i++)
-        active = active || (p->lr[i].vintid == v->iar &&
-                            (p->lr[i].state & LR_ACTIVE) != 0);
+        if (p->lr[i].vintid == v->iar) {
+            here = true;
+            active = active || (p->lr[i].state & LR_ACTIVE) != 0;
+        }
+    if (!here && v->iar < N_PRIVATE)
+        active = v->irq[v->iar].active != 0; /* in no list register (B39) */
     ops_eoi(x->m, p, v, false);
     if (active)
         deactivated(x, p, v->iar);

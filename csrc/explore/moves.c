@@ -22,7 +22,8 @@ static bool may_preempt(const struct pyemu_explorer *x, const struct pcpu *p)
     const struct vcpu *v = &x->m->vcpus[p->cur];
     const struct pyemu_config *cfg = &x->m->s->cfg;
 
-    if (!on(x, PYEMU_A_PREEMPT) || x->ghost[p->cur].stopped != 0 || has_bit64(p->flags, FI_IRQ_OFF) ||
+    if (!on(x, PYEMU_A_PREEMPT) || x->ghost[p->cur].stopped != 0 ||
+        has_bit64(p->flags, FI_IRQ_OFF) ||
         has_bit64(v->flags, FI_PREEMPT_OFF) || v->stage == STAGE_SLEEP)
         return false;
     if (ex_quiet(x, pcpu_idx(x->m, p)))
@@ -242,9 +243,11 @@ static void written(struct pyemu_explorer *x, const struct vcpu *v)
 
     if (v->trap_op == PYEMU_GC_SPEND)
         x->ghost[i].high[TIMER_V] = 1;
-    else if (v->trap_op == PYEMU_GC_CACTIVE)
-        x->ghost[i].high[TIMER_V] =
-            v->irq[INTID_VTIMER].latch != 0 || ex_fires(x, i, TIMER_V);
+    if (v->trap_op != PYEMU_GC_CACTIVE)
+        return;
+    x->ghost[i].orphan = 0;
+    x->ghost[i].high[TIMER_V] =
+        v->irq[INTID_VTIMER].latch != 0 || ex_fires(x, i, TIMER_V);
 }
 
 static void thread_step(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v)
@@ -433,7 +436,8 @@ static bool is_light(const struct pyemu_explorer *x, const struct pcpu *p)
     const struct policy_table *t = &x->m->policy;
 
     if (p->irq_stage != ISR_NONE)
-        return p->irq_pc < t->hook_start[ex_isr_hook(p) + 1] && x->light[p->irq_pc] != 0;
+        return p->irq_pc < t->hook_start[ex_isr_hook(p) + 1] &&
+               x->light[p->irq_pc] != 0;
     if (p->cur == PYEMU_NONE || !has_bit64(p->flags, FI_IRQ_OFF))
         return false;
     const struct vcpu *v = &x->m->vcpus[p->cur];

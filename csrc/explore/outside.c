@@ -67,6 +67,7 @@ static void ioctl_timer(struct pyemu_explorer *x, uint32_t i, bool reset)
     v->iar = INTID_SPURIOUS;
     x->ghost[i].ended = 0;
     x->ghost[i].owed = 0;
+    x->ghost[i].orphan = v->irq[INTID_VTIMER].active;
 }
 
 /* VGIC attributes by ioctl: the enable bit of 27, the other way round (B32). */

@@ -9,6 +9,9 @@ static bool in_service(const struct pyemu_explorer *x, uint32_t i, uint32_t inti
 {
     const struct vcpu *v = &x->m->vcpus[i];
     const struct pcpu *p = &x->m->pcpus[x->m->threads[i].pcpu];
+
+    if (intid == INTID_VTIMER && x->ghost[i].orphan != 0)
+        return false; /* nobody is left to end it */
     const bool here = p->cur == i && p->n_lrs != 0;
     const struct list_register *lr = here ? p->lr : v->lr;
     const uint32_t n = here ? p->n_lrs : v->used_lrs;
@@ -27,8 +30,9 @@ static bool deliverable(const struct pyemu_explorer *x, uint32_t i, uint32_t t)
     const uint32_t intid = other ? (uint32_t)EX_OTHER_SGI : timer_intid(t);
     const bool up = other ? v->irq[intid].latch != 0 : ex_fires(x, i, t);
 
-    return up && x->ghost[i].stopped == 0 && v->irq[intid].enabled != 0 && v->iar == INTID_SPURIOUS &&
-           !in_service(x, i, intid) && v->pmr != 0 && v->pstate_i == 0 && (v->flags & FLAG(USER_IRQCHIP)) == 0;
+    return up && x->ghost[i].stopped == 0 && v->irq[intid].enabled != 0 &&
+           v->iar == INTID_SPURIOUS && !in_service(x, i, intid) && v->pmr != 0 &&
+           v->pstate_i == 0 && (v->flags & FLAG(USER_IRQCHIP)) == 0;
 }
 
 static bool nothing_deliverable(const struct pyemu_explorer *x, uint32_t i)

@@ -98,7 +98,8 @@ uint8_t ex_step_quiet(const struct pyemu_machine *m, uint32_t pc)
     }
 }
 
-static const struct vcpu *thread_of(const struct pyemu_explorer *x, const struct pcpu *p)
+static const struct vcpu *thread_of(const struct pyemu_explorer *x,
+                                    const struct pcpu *p)
 {
     return p->cur == PYEMU_NONE ? NULL : &x->m->vcpus[p->cur];
 }

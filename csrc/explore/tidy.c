@@ -85,7 +85,9 @@ static void forget_dead(struct pyemu_explorer *x, uint32_t i)
 /* The deadline of a timer that is off, and written before it is on again. */
 static void forget_hw(const struct pyemu_explorer *x, struct pcpu *p, uint32_t t)
 {
-    if (p->hw[t].ctl != 0 || (x->hw_live & EXL_HW_CVAL << (t == TIMER_V ? 0 : EXL_P)) != 0)
+    const uint32_t bit = (uint32_t)EXL_HW_CVAL << (t == TIMER_V ? 0 : EXL_P);
+
+    if (p->hw[t].ctl != 0 || (x->hw_live & bit) != 0)
         return;
     p->hw[t].cval_ticks = 0;
     p->hw[t].expiry_cyc = 0;

@@ -394,7 +394,8 @@ uint32_t vgic_alone(const struct pyemu_machine *m, const struct pcpu *p,
     const bool listed = v->ap_head == INTID_VTIMER;
     const uint64_t unusual = bit64(PYEMU_S_STALE_ELRSR) | bit64(PYEMU_S_SIGNAL_ONCE);
 
-    if ((m->policy.switches & unusual) != 0 || n > 1 || n != p->n_lrs || v->ap_len != listed || !hcr_quiet(p, v) ||
+    if ((m->policy.switches & unusual) != 0 || n > 1 || n != p->n_lrs ||
+        v->ap_len != listed || !hcr_quiet(p, v) ||
         !is_mapped_level(m, q) || q->enabled == 0 || q->latch != 0 ||
         p->running != vcpu_idx(m, v) || !host_alone(m, p))
         return VGIC_UNSTEADY;

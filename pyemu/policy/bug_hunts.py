@@ -286,12 +286,11 @@ _HUNTS: dict[str, Hunt] = {
     "B30": Hunt(_without_switch("resample_deact"), "v6.1"),
     "B32": Hunt(_with("uaccess_hw"), "v6.1", adds=("uaccess",)),
     "B33": Hunt(
-        _without_switch("mapped_writes"),
+        _without_switch("dist_forward"),
         guest=(
             *("ctl_on", "cval_past", "mask", "unmask", "ack", "eoi", "hvc", "wfi"),
             *("gic_on", "gic_off", "spend", "cpend"),
         ),
-        prepare=_with("mapped_writes"),
     ),
     "B38": Hunt(
         _with("eoi_from_head"),

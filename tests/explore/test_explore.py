@@ -114,7 +114,7 @@ def test_lazy_fixed_holds_with_every_action_of_the_model():
 def test_bounds_give_a_partial_verdict():
     """Depth, states and memory each stop the search and say so."""
     for bound in ({"depth": 5}, {"max_states": 500}, {"max_bytes": 400_000}):
-        found = pe.explore("eager", **bound)
+        found = pe.explore("lazy-fixed", **bound)
         assert found.verdict == "partial"
         assert "reached" in found.reason
 
