@@ -104,7 +104,7 @@ def test_reductions_change_no_verdict_of_a_mutant(name, extra):
 
 
 def test_lazy_fixed_holds_against_every_host_action():
-    """One vCPU on one pCPU; no physical timer, no EOImode 1, no ISPENDR and the like."""
+    """One vCPU; no physical timer, no EOImode 1, no ISPENDR and the like."""
     actions, guest = whole_alphabet(1, 1)
     left = {"drop", "dir", "spend", "cpend", "sactive", "cactive", "pctl_on"}
     found = pe.explore(
