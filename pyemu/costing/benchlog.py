@@ -22,7 +22,8 @@ MOST_NS: Final = 10_000_000.0
 _WORDS: Final = "|".join([*NAMES, *OTHER])
 _ROW: Final = re.compile(rf"(?:^|[\s:])({_WORDS})\s+(\S+)(?:\s+(\S+))?\s*$")
 _SAID: Final = re.compile(rf"(?:^|[\s:])({_WORDS})\b(.*)$")
-_UNIT: Final = re.compile(r"\b(?:avg|average)\s+\(?(ns|us|ticks|cycles)\b", re.I)
+_HEAD: Final = re.compile(r"(?:^|[\s:])name\b.*\b(?:avg|average|total)\b", re.I)
+_UNIT: Final = re.compile(r"\b(ns|us|ticks|cycles)\b", re.I)
 _HZ: Final = re.compile(r"Timer Frequency\s+(\d+)\s*Hz", re.I)
 _PLACE: Final = "give the row a value, or take its line out"
 
@@ -103,6 +104,15 @@ def _chosen(
     return len(runs), runs[(run or 1) - 1]
 
 
+def _unit(path: str, line: str, number: int) -> str:
+    """Return the unit of the averages: the last one the header names."""
+    found: list[str] = _UNIT.findall(line)
+    if not found:
+        words = "a header without a unit: ns, us, ticks or cycles beside avg"
+        raise TraceError(path, words, number)
+    return found[-1].lower()
+
+
 def _scale(path: str, unit: str, hz: int, line: int) -> float:
     """Return ns a unit.
 
@@ -157,9 +167,8 @@ def read_log(
             log.cntfrq_hz = int(found[1])
     unit, unit_line = "ns", 1
     for number, line in enumerate(lines[: chosen[-1][0]], 1):
-        found = _UNIT.search(line)
-        if found:
-            unit, unit_line = found[1].lower(), number
+        if _HEAD.search(line):
+            unit, unit_line = _unit(path, line, number), number
     hz = cpu_hz if unit == "cycles" else log.cntfrq_hz
     scale = _scale(path, unit, hz, unit_line)
     for number, line in chosen:
