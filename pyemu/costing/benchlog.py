@@ -72,6 +72,23 @@ def _number(path: str, text: str, line: int) -> float | None:
     return value
 
 
+def _name_what_it_is(path: str, lines: list[str]) -> None:
+    """Refuse two other records of a machine by name, with the reason."""
+    text = "\n".join(lines)
+    if "VM-EXIT" in text and "Samples" in text:
+        words = (
+            "a table of perf kvm stat, which on arm64 times the guest's runs, not the "
+            "host's work: no cost can be fitted to it; needed is a micro-bench log"
+        )
+        raise TraceError(path, words)
+    if "kvm_entry:" in text or "kvm_exit:" in text:
+        words = (
+            "an ftrace recording: its spans leave out the world switch and hold the "
+            "cost of tracing (pyemu compare replays it); needed is a micro-bench log"
+        )
+        raise TraceError(path, words)
+
+
 def _split(path: str, lines: list[str]) -> list[list[tuple[int, str]]]:
     """Return the numbered lines of each run: a row that comes again begins one."""
     runs: list[list[tuple[int, str]]] = [[]]
@@ -86,6 +103,7 @@ def _split(path: str, lines: list[str]) -> list[list[tuple[int, str]]]:
             seen.add(name)
         runs[-1].append((number, line))
     if not any(_ROW.search(line) for line in lines):
+        _name_what_it_is(path, lines)
         words = "no row of micro-bench: lines such as 'hvc 26738688.0 408.0'"
         raise TraceError(path, words)
     return runs

@@ -114,6 +114,18 @@ def test_absurd_logs_are_refused_by_name(log, rows, words):
         read_log(log(text(rows)))
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("  VM-EXIT    Samples  Samples%\n  WFx  601194  93%\n", "perf kvm stat"),
+        ("vcpu0-1 [000] 1.000001: kvm_entry: PC: 0x0\n", "an ftrace recording"),
+    ],
+)
+def test_other_records_of_a_machine_are_named(log, content, words):
+    with pytest.raises(TraceError, match=f"{words}.*needed is a micro-bench log"):
+        read_log(log(content))
+
+
 def test_rows_can_be_left_out(log):
     got = read_log(log(text({**ROWS, "eoi": 0})), ignore=("eoi",))
     assert "eoi" not in got.rows_ns
