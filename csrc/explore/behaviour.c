@@ -25,11 +25,13 @@ static bool is_stable(const struct pyemu_explorer *x)
 {
     const struct pyemu_machine *m = x->m;
 
-    for (uint32_t i = 0; i < m->s->cfg.n_vcpus; i++)
-        if (m->vcpus[i].stage == STAGE_HOOK ||
-            (m->threads[i].state == T_RUNNABLE && m->vcpus[i].saved_stage == STAGE_HOOK &&
-             m->vcpus[i].resident != 0))
+    for (uint32_t i = 0; i < m->s->cfg.n_vcpus; i++) {
+        const struct vcpu *v = &m->vcpus[i];
+        const bool off = m->threads[i].state == T_RUNNABLE && v->resident != 0;
+
+        if (v->stage == STAGE_HOOK || (off && v->saved_stage == STAGE_HOOK))
             return false;
+    }
     for (uint32_t i = 0; i < m->s->cfg.n_pcpus; i++)
         if (m->pcpus[i].irq_stage != ISR_NONE)
             return false;
