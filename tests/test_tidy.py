@@ -38,6 +38,7 @@ PY_LAYERS = [
         "comparison",
         "explain",
         "explore",
+        "mutants",
         "report",
         "progress",
         "costing",
