@@ -41,7 +41,7 @@ struct a64_jit {
     uint32_t used, first; /* bytes; first: end of the common routines */
     uint32_t gen;         /* moves when all translations are dropped */
     uint32_t enter, jump, near, partial; /* common routines */
-    uint32_t mem, slow, alu, counter;
+    uint32_t mem, slow, alu, counter, call;
     uint32_t n_places;
     bool unit_costs; /* all costs 1: instructions are cycles */
     struct a64_place place[JIT_PLACES];
@@ -92,6 +92,7 @@ void a64_jit_place(struct a64_emit *e, uint32_t at, uint32_t kind, uint32_t slot
 uint32_t a64_jit_do_mem(struct a64_cpu *cpu, uint32_t idx);
 uint32_t a64_jit_do_slow(struct a64_cpu *cpu, uint32_t idx);
 uint32_t a64_jit_do_alu(struct a64_cpu *cpu, uint32_t idx);
+uint32_t a64_jit_do_call(struct a64_cpu *cpu, uint32_t idx);
 uint32_t a64_jit_do_counter(struct a64_cpu *cpu, uint32_t idx);
 
 #endif

@@ -76,6 +76,7 @@ static uint32_t call_routine(struct a64_emit *e, helper fn, uint32_t leave_at)
     x_jmp_to(e, leave_at);
     x_land(e, stay);
     x_rc(e, W_OP(REX_W, X_MOV), H_TLB, CPU(tlb));
+    x_rc(e, W_OP(REX_W, X_MOV), H_LEFT, CPU(jit_left));
     pins(e, X_MOV);
     put8(e, 0xc3);
     return at;
@@ -110,6 +111,7 @@ void a64_jit_common(struct a64_jit *jit)
     jit->slow = call_routine(&e, a64_jit_do_slow, leave_at);
     jit->alu = call_routine(&e, a64_jit_do_alu, leave_at);
     jit->counter = call_routine(&e, a64_jit_do_counter, leave_at);
+    jit->call = call_routine(&e, a64_jit_do_call, leave_at);
     jit->first = jit->used = here(&e);
 }
 
