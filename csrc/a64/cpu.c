@@ -135,6 +135,9 @@ void a64_set_call(struct a64_cpu *cpu, a64_call_fn *fn, void *context)
     cpu->call_context = context;
 }
 
+uint64_t *a64_regs(struct a64_cpu *cpu)
+{ return cpu->a.x; }
+
 /* The stopped instruction retires now and is charged as its class would have been. */
 static void complete(struct a64_cpu *cpu, enum a64_cost_class class)
 {

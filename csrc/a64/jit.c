@@ -70,24 +70,18 @@ uint32_t a64_jit_do_counter(struct a64_cpu *cpu, uint32_t idx)
     return 0;
 }
 
-uint32_t a64_jit_do_call(struct a64_cpu *cpu, uint32_t idx)
+struct a64_jit_called a64_jit_do_call(struct a64_cpu *cpu, uint32_t idx, int64_t left)
 {
-    const int64_t left = cpu->jit_left;
-    if (cpu->on_call == NULL || cpu->a.el == 0)
-        return a64_jit_do_slow(cpu, idx);
-    cpu->a.now_cyc = cpu->deadline_cyc - (uint64_t)left;
-    const uint64_t until = cpu->on_call(cpu->call_context, cpu);
-    if (until == 0)
-        return a64_jit_do_slow(cpu, idx);
-    cpu->deadline_cyc = until;
-    cpu->jit_left = (int64_t)(until - cpu->a.now_cyc);
+    struct a64_called done = { 0, 0 };
+    if (cpu->on_call != NULL && cpu->a.el != 0)
+        done = cpu->on_call(cpu->call_context, cpu->deadline_cyc - (uint64_t)left);
+    if (done.until_cyc == 0)
+        return (struct a64_jit_called){ left, a64_jit_do_slow(cpu, idx) };
+    const int64_t now_left = (int64_t)(done.until_cyc - done.now_cyc);
+    cpu->deadline_cyc = done.until_cyc;
     if (cpu->mem->jit->unit_costs) /* what the host took are no instructions */
-        cpu->jit_insns -= (uint64_t)(left - cpu->jit_left);
-    if (A64_LIKELY((cpu->a.irq | cpu->a.fiq | cpu->a.serror) == 0))
-        return 0;
-    cpu->jit_slot = idx;
-    cpu->a.pc = cpu->jit_page + idx * 4 + 4;
-    return JX_AT + X_RELOAD;
+        cpu->jit_insns -= (uint64_t)(left - now_left);
+    return (struct a64_jit_called){ now_left, 0 };
 }
 
 /* What has no template; none of it touches the flags. */

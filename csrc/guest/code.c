@@ -186,6 +186,7 @@ struct calls {
     struct pcpu *p;
     struct vcpu *v;
     uint64_t limit_cyc;
+    uint64_t *x; /* registers of the processor */
     bool open;   /* flow holds what p, v and the sums will be */
     bool called; /* the registers have the answer already */
     struct flow flow;
@@ -211,26 +212,32 @@ static void calls_begin(struct calls *c)
         c->flow.max_exits = trips_left(m);
 }
 
-/* a64_call_fn */
-static uint64_t on_call(void *context, struct a64_cpu *cpu)
+static struct a64_called on_call(void *context, uint64_t now_cyc)
 {
     struct calls *c = context;
     struct flow *f = &c->flow;
+    int64_t result;
 
     if (!c->open)
         calls_begin(c);
-    code_call(c->m, c->p, c->v, true);
     c->called = true;
-    f->now_cyc = a64_now(cpu);
-    if (c->v->trap.op != PYEMU_OP_HVC || f->max_exits == 0)
-        return 0;
+    if (code_quick_call((uint32_t)c->x[0], &result)) {
+        c->v->trap = (struct pyemu_op){.op = PYEMU_OP_HVC};
+        c->x[0] = (uint64_t)result;
+    } else {
+        code_call(c->m, c->p, c->v, true);
+    }
+    f->now_cyc = now_cyc;
     f->until_cyc = 1;
-    if (!trip_take(c->m, c->p, c->v, f, (struct trip){.reason = PYEMU_X_HVC64}))
-        return 0;
+    if (c->v->trap.op != PYEMU_OP_HVC || f->max_exits == 0 ||
+        !trip_take(c->m, c->p, c->v, f, (struct trip){.reason = PYEMU_X_HVC64}))
+        return (struct a64_called){0, 0};
     c->called = false;
-    a64_set_now(cpu, f->now_cyc);
-    /* something moved that the loop must look at, or the limits */
-    return f->until_cyc == 0 ? f->now_cyc : min_u64(c->limit_cyc, f->horizon_cyc);
+    /* 0: something moved that the loop must look at */
+    const uint64_t until =
+        f->until_cyc == 0 ? f->now_cyc : min_u64(c->limit_cyc, f->horizon_cyc);
+
+    return (struct a64_called){until, f->now_cyc};
 }
 
 static void calls_end(struct calls *c, uint64_t now_cyc)
@@ -349,6 +356,8 @@ void code_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
 {
     struct calls calls = {.m = m, .p = p, .v = v, .limit_cyc = limit_cyc};
     struct a64_cpu *cpu = code_cpu(m, v);
+
+    calls.x = a64_regs(cpu);
     const bool watch = watch_is_on(m);
 
     sync_in(m, p, cpu);
