@@ -70,20 +70,6 @@ uint32_t a64_jit_do_counter(struct a64_cpu *cpu, uint32_t idx)
     return 0;
 }
 
-struct a64_jit_called a64_jit_do_call(struct a64_cpu *cpu, uint32_t idx, int64_t left)
-{
-    struct a64_called done = { 0, 0 };
-    if (cpu->on_call != NULL && cpu->a.el != 0)
-        done = cpu->on_call(cpu->call_context, cpu->deadline_cyc - (uint64_t)left);
-    if (done.until_cyc == 0)
-        return (struct a64_jit_called){ left, a64_jit_do_slow(cpu, idx) };
-    const int64_t now_left = (int64_t)(done.until_cyc - done.now_cyc);
-    cpu->deadline_cyc = done.until_cyc;
-    if (cpu->mem->jit->unit_costs) /* what the host took are no instructions */
-        cpu->jit_insns -= (uint64_t)(left - now_left);
-    return (struct a64_jit_called){ now_left, 0 };
-}
-
 /* What has no template; none of it touches the flags. */
 uint32_t a64_jit_do_alu(struct a64_cpu *cpu, uint32_t idx)
 {

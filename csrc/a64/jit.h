@@ -92,13 +92,6 @@ void a64_jit_place(struct a64_emit *e, uint32_t at, uint32_t kind, uint32_t slot
 uint32_t a64_jit_do_mem(struct a64_cpu *cpu, uint32_t idx);
 uint32_t a64_jit_do_slow(struct a64_cpu *cpu, uint32_t idx);
 uint32_t a64_jit_do_alu(struct a64_cpu *cpu, uint32_t idx);
-
-/* An HVC, and the cycles left after it; reason as above. */
-struct a64_jit_called {
-    int64_t left;
-    uint64_t reason;
-};
-struct a64_jit_called a64_jit_do_call(struct a64_cpu *cpu, uint32_t idx, int64_t left);
 uint32_t a64_jit_do_counter(struct a64_cpu *cpu, uint32_t idx);
 
 #endif

@@ -220,19 +220,21 @@ static struct a64_called on_call(void *context, uint64_t now_cyc)
 
     if (!c->open)
         calls_begin(c);
-    c->called = true;
-    if (code_quick_call((uint32_t)c->x[0], &result)) {
-        c->v->trap = (struct pyemu_op){.op = PYEMU_OP_HVC};
+    const bool quick = code_quick_call((uint32_t)c->x[0], &result);
+
+    if (quick)
         c->x[0] = (uint64_t)result;
-    } else {
+    else
         code_call(c->m, c->p, c->v, true);
-    }
     f->now_cyc = now_cyc;
     f->until_cyc = 1;
-    if (c->v->trap.op != PYEMU_OP_HVC || f->max_exits == 0 ||
-        !trip_take(c->m, c->p, c->v, f, (struct trip){.reason = PYEMU_X_HVC64}))
+    if ((!quick && c->v->trap.op != PYEMU_OP_HVC) || f->max_exits == 0 ||
+        !trip_take(c->m, c->p, c->v, f, (struct trip){.reason = PYEMU_X_HVC64})) {
+        if (quick)
+            c->v->trap = (struct pyemu_op){.op = PYEMU_OP_HVC};
+        c->called = true;
         return (struct a64_called){0, 0};
-    c->called = false;
+    }
     /* 0: something moved that the loop must look at */
     const uint64_t until =
         f->until_cyc == 0 ? f->now_cyc : min_u64(c->limit_cyc, f->horizon_cyc);
