@@ -1,5 +1,5 @@
 #!/bin/sh
-# Rebuilds loops.json; needs gcc-aarch64-linux-gnu.
+# Rebuilds images.json; needs gcc-aarch64-linux-gnu.
 set -e
 cd "$(dirname "$0")"
 work=$(mktemp -d)
@@ -25,4 +25,4 @@ build() { # build NAME ROUNDS DEFINE [SOURCES]
     build hypercall 200000 HVC guests.S && printf ',\n'
     build tick 20000000 TICK guests.S && printf ',\n'
     build idle 1 IDLE && printf '\n}\n'
-} > loops.json
+} > images.json

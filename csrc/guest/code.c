@@ -315,7 +315,8 @@ static bool processor_run(struct calls *c, bool watch, uint64_t until_cyc)
 
     a64_set_irq(cpu, code_irq_line(p, v), false);
     a64_set_now(cpu, from);
-    const enum a64_stop stop = a64_run(cpu, watch ? watch_budget(m, v, room) : room, &e);
+    const uint64_t budget = watch ? watch_budget(m, v, room) : room;
+    const enum a64_stop stop = a64_run(cpu, budget, &e);
 
     p->now_cyc = a64_now(cpu);
     calls_end(c, p->now_cyc);
