@@ -357,10 +357,15 @@ static void loop(struct calls *c, bool watch)
 void code_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
               uint64_t limit_cyc)
 {
-    struct calls calls = {.m = m, .p = p, .v = v, .limit_cyc = limit_cyc};
     struct a64_cpu *cpu = code_cpu(m, v);
+    struct calls calls; /* field by field: its flow is large, and rarely used */
 
+    calls.m = m;
+    calls.p = p;
+    calls.v = v;
+    calls.limit_cyc = limit_cyc;
     calls.x = a64_regs(cpu);
+    calls.open = calls.called = false;
     const bool watch = watch_is_on(m);
 
     sync_in(m, p, cpu);
