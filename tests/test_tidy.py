@@ -41,6 +41,7 @@ PY_LAYERS = [
         "report",
         "progress",
         "costing",
+        "study",
         "debug",
     },
     {
