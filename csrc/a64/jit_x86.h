@@ -255,7 +255,7 @@ static inline void x_call_to(struct a64_emit *e, uint32_t target)
     patch_to(e->jit, here(e) - 4, target);
 }
 
-/* A forward jump within a template: returns the place of its one-byte distance. */
+/* A forward jump of up to 127 bytes: returns the place of its one-byte distance. */
 static inline uint8_t *x_short(struct a64_emit *e, uint32_t cc)
 {
     put8(e, 0x70 | cc);
