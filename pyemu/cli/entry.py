@@ -26,6 +26,7 @@ from . import (
     profile,
     profiles,
     run,
+    soak,
     validate,
 )
 
@@ -38,6 +39,7 @@ VERBS: Final = (
     validate,
     profile,
     explore,
+    soak,
     bugs,
     guest,
     microbench,
