@@ -44,6 +44,8 @@ PY_LAYERS = [
         "report",
         "progress",
         "costing",
+        "study",
+        "debug",
     },
     {
         "exploring",
@@ -67,7 +69,7 @@ PY_LAYERS = [
     {"policy", "result", "summary"},
     {"_ffi", "_ffi_code", "_ffi_explore", "_ffi_soak"},
     {"config", "costs"},
-    {"units", "errors", "version", "_build_core", "_core"},
+    {"units", "errors", "files", "version", "_build_core", "_core"},
 ]
 
 

@@ -17,6 +17,7 @@ from ..errors import PyemuError, TraceError
 from ..version import VERSION
 from . import (
     bugs,
+    calibrate,
     compare,
     explore,
     guest,
@@ -27,6 +28,7 @@ from . import (
     profiles,
     run,
     soak,
+    study,
     validate,
 )
 
@@ -43,9 +45,11 @@ VERBS: Final = (
     bugs,
     guest,
     microbench,
+    calibrate,
     loads,
     policies,
     profiles,
+    study,
 )
 
 
