@@ -36,7 +36,9 @@ enum pyemu_stop {
     PYEMU_STOP_INTERRUPTED, /* pyemu_interrupt() was called (Ctrl-C) */
     PYEMU_STOP_MARK,        /* machine code executed HINT 81: its region ends */
     PYEMU_STOP_BREAK,       /* machine code is about to execute at a breakpoint */
-    PYEMU_STOP_STEP         /* the vCPU that steps has executed one instruction */
+    PYEMU_STOP_STEP,        /* the vCPU that steps has executed one instruction */
+    PYEMU_STOP_FAULT,       /* the fault plan asks Python (step: enum pyemu_fault) */
+    PYEMU_STOP_BROKEN       /* an invariant does not hold: see pyemu_fault_report */
 };
 
 /* Hooks of a policy: each is an ordered list of guarded primitives. */

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from . import _ffi
 from ._ffi_explore import Explorer
 from .assemble import set_policy
+from .config import whole
 from .errors import ConfigError, unknown_name
 from .exploring import CLAUSES, SECTIONS, timeline
 from .policy import Policy
@@ -239,6 +240,9 @@ def explore(
     table = get_policy(policy) if isinstance(policy, str) else policy
     shape = {"vcpus": vcpus, "pcpus": pcpus, "lrs": lrs, "gic": gic, "vhe": vhe}
     _check(shape)
+    bounds_given = {"max_states": max_states, "max_bytes": max_bytes}
+    for name, value in (*bounds_given.items(), ("depth", depth or 0)):
+        whole(f"explore.{name}", value, 0, 2**31 if name == "depth" else 2**64 - 1)
     every, ops = whole_alphabet(pcpus)
     chosen, choices = _chosen(every, ops, alphabet)
     wanted = sorted(SAFETY + CYCLES if invariants is None else invariants)

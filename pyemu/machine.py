@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -27,6 +27,7 @@ from .pcpu import PcpuView
 from .result import Result
 from .scheduling import Periodic, rotate
 from .snapshot import Snapshot, put_back, take
+from .stop import STOPS, Stop
 from .vcpu import VcpuView, check_index
 
 if TYPE_CHECKING:
@@ -37,25 +38,6 @@ __all__ = ["Machine", "Snapshot", "Stop"]
 NEVER_CYC: Final = 2**62
 FIRST_QUANTUM_CYC: Final = 20_000_000
 SHORT_S, LONG_S = 0.05, 0.2
-STOPS: Final = {value: key for key, value in _ffi.enum("stop", "PYEMU_STOP_").items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Why a run came back.
-
-    Attributes
-    ----------
-    reason
-        limit, done, guest_limit, exit_limit, text or interrupted.
-    now_cyc, guest_cyc, exits
-        Least pCPU clock, cycles; totals of the measured region so far.
-    """
-
-    reason: str
-    now_cyc: int
-    guest_cyc: int
-    exits: int
 
 
 class Machine:
@@ -123,7 +105,8 @@ class Machine:
         self.affinities = self._affinities()
         for move in moves:
             self._check_move(move.vcpu, move.pcpu)
-        self.core: _ffi.Core = self.blueprint.create(moves)
+        self.moves = tuple(moves)
+        self.core: _ffi.Core = self.blueprint.create(self.moves)
         self._balancer = balancer or self._rotation()
         self._log = EventLog(self.core, trace, host.pcpus)
         self.now_cyc = 0
@@ -225,7 +208,8 @@ class Machine:
             reached = goal if reason == "limit" else got["now_cyc"]
             self.now_cyc = max(self.now_cyc, reached)
             self._log.drain(got["n_events"])
-            stop = Stop(reason, self.now_cyc, got["guest_cyc"], got["exits"])
+            totals = (got["guest_cyc"], got["exits"], got["step"])
+            stop = Stop(reason, self.now_cyc, *totals)
             if reason == "callback":
                 self._answer(got)
             elif reason in ("mmio", "mark"):

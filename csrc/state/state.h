@@ -14,7 +14,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/heap.h"
-#include "pyemu_api.h"
+#include "pyemu_soak_api.h"
 
 /* Flag bits that no guard can name: they stand above PYEMU_F_COUNT. */
 enum {
@@ -214,6 +214,8 @@ struct vcpu {
     uint32_t counted;      /* deadline whose expiry has been noticed */
     uint32_t settled;      /* deadline acknowledged, withdrawn, or none */
     uint32_t entry;        /* op where it starts after a reset */
+    uint32_t late;         /* deadline seen expired and open, since late_cyc */
+    uint64_t late_cyc;
     uint64_t injected_cyc; /* when 27 last became pending */
     uint64_t user_levels;
     uint64_t answer;       /* of the last policy callback, +1 */
@@ -321,6 +323,22 @@ enum { N_HISTS = 2 + 2 * PYEMU_X_COUNT };
 enum { HIST_TIMER = 0, HIST_INJECT = 1, HIST_HANDLING = 2,
        HIST_GUEST = 2 + PYEMU_X_COUNT };
 
+/* The fault plan and what it has done so far; part of a snapshot. */
+struct soak_state {
+    struct pyemu_fault_config cfg;
+    struct pyemu_fault_report done;
+    uint64_t next_cyc;
+    uint64_t n_draws;
+    uint64_t next_ask;     /* point at which Python is asked next */
+    uint64_t base[2];      /* counters that must not move: checks.c */
+    uint64_t assert_cyc;   /* line_assert_cyc of the host's description */
+    uint32_t hurry;        /* points that follow closely: a pulse, a drop */
+    uint32_t pulse_pcpu;   /* its device interrupt is taken back, PYEMU_NONE */
+    uint32_t reset_vcpu;   /* on its way to user space, PYEMU_NONE */
+    uint32_t pad;
+    uint8_t struck[PYEMU_MAX_STEPS]; /* step boundaries met */
+};
+
 struct machine_state {
     struct pyemu_config cfg;
     struct clock clock;
@@ -346,6 +364,7 @@ struct machine_state {
     uint32_t poisoned;
     uint32_t resume_pcpu;  /* where a stop inside a window continues */
     uint32_t resume_valid;
+    struct soak_state soak;
 };
 
 struct policy_table {
