@@ -377,11 +377,17 @@ int pyemu_set_task(struct pyemu_machine *m, uint32_t task,
             "task %u or pcpu %u does not exist", task, c->pcpu);
     REQUIRE(m, c->weight >= 1 && c->weight <= 100000,
             "task %u: weight %u is out of range (1 to 100000)", task, c->weight);
+    REQUIRE(m, c->intid == 0 || (c->vcpu < m->s->cfg.n_vcpus &&
+                                 c->intid >= N_PRIVATE &&
+                                 c->intid < N_PRIVATE + PYEMU_N_SPIS),
+            "task %u: no SPI %u of vcpu %u", task, c->intid, c->vcpu);
     const uint32_t t = m->s->cfg.n_vcpus + task;
 
     init_thread(m, t, c->pcpu, c->weight);
     m->threads[t].on_cyc = c->on_cyc;
     m->threads[t].off_cyc = c->off_cyc;
+    m->threads[t].spi = c->intid;
+    m->threads[t].spi_vcpu = c->vcpu;
     soft_arm(m, &m->pcpus[c->pcpu], task_node(m, task), c->start_cyc);
     return PYEMU_OK;
 }
@@ -406,6 +412,9 @@ static bool talks(const struct pyemu_machine *m)
             return true;
     if (m->code != NULL && m->s->cfg.n_vcpus > 1)
         return true; /* memory they share is enough */
+    for (uint32_t i = 0; i < m->s->cfg.n_tasks; i++)
+        if (m->threads[m->s->cfg.n_vcpus + i].spi != 0)
+            return true;
     for (uint32_t i = 0; i < m->s->cfg.n_programs; i++)
         for (uint32_t k = 0; k < m->programs[i].n; k++)
             switch (m->programs[i].ops[k].op) {

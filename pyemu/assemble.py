@@ -192,11 +192,19 @@ class Blueprint:
                 "off_cyc": min(self.clock.cyc(task.off_ns), 2**61),
                 "pcpu": task.pcpu,
                 "weight": task.weight,
+                "vcpu": self._first_vcpu_of(task.vm),
+                "intid": task.intid,
             }
             core.set_item("task", index, fields)
         self._set_events(core, moves)
         core.start()
         return core
+
+    def _first_vcpu_of(self, name: str | None) -> int:
+        """Return a VM's vCPU 0 by the VM's name; none has none."""
+        if name is None:
+            return U32
+        return self.first_vcpu([vm.name for vm in self.vms].index(name))
 
     def _vm(self, index: int, vm: VM) -> dict[str, int]:
         return {
@@ -260,10 +268,9 @@ class Blueprint:
 
     def _set_events(self, core: _ffi.Core, moves: Sequence[Move]) -> None:
         """Give the core its outside interrupts and moves, sorted by cycle."""
-        names = {vm.name: index for index, vm in enumerate(self.vms)}
         irqs = []
         for irq in self.host.outside:
-            vcpu = U32 if irq.vm is None else self.first_vcpu(names[irq.vm])
+            vcpu = self._first_vcpu_of(irq.vm)
             irqs.append((irq.at_cyc, irq.pcpu, vcpu, irq.intid, irq.level))
         for vm, work in enumerate(self.workloads):
             irqs += [(at, 0, self.first_vcpu(vm), i, lv) for at, i, lv in work.outside]

@@ -154,7 +154,7 @@ static void mark(struct pyemu_machine *m, const struct pcpu *p, const struct vcp
 
 static bool wait_for(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, bool wfi)
 {
-    if (wfi && guest_wfi_completes(p))
+    if (wfi ? guest_wfi_completes(p) : guest_wfe_completes(m, p))
         return true;
     return trap_as(m, p, v, wfi ? PYEMU_OP_WFI : PYEMU_OP_WFE);
 }

@@ -145,6 +145,8 @@ struct thread {
     uint32_t inv_weight;   /* 2^20 * 1024 / weight */
     uint32_t state;        /* enum thread_state */
     uint32_t move_to;      /* pending migration, PYEMU_NONE */
+    uint32_t spi;          /* task: INTID raised at the end of a burst, 0 = none */
+    uint32_t spi_vcpu;
     uint32_t pad;
 };
 

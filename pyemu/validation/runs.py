@@ -244,8 +244,10 @@ def _host(case: Case, change: Change, phase_ns: int) -> Host:
     known = {field.name for field in fields(Host)}
     tasks = [_task(one, phase_ns) for one in data.background]
     if scenario.hog:
-        hog = {key: value for key, value in scenario.hog.items() if key != "pcpus"}
-        tasks += [Task(pcpu=0, **hog)]
+        hog = dict(scenario.hog)
+        tasks += [Task(pcpu=pcpu, **hog) for pcpu in hog.pop("pcpus")]
+    if scenario.spi_us:
+        tasks.append(_device(data.habits, scenario.spi_us, int(given["pcpus"])))
     return Host(
         **{key: value for key, value in given.items() if key in known},
         gic=case.config.gic,
@@ -255,10 +257,22 @@ def _host(case: Case, change: Change, phase_ns: int) -> Host:
     )
 
 
-def _task(one: Mapping[str, int], phase_ns: int) -> Task:
+def _task(one: Mapping[str, Any], phase_ns: int) -> Task:
     """Return a kernel thread of the recorder that runs once, after its tick."""
     return Task(
         on_ns=one["on_ns"], off_ns=2**60, start_ns=phase_ns + one["after_tick_ns"]
+    )
+
+
+def _device(habits: Mapping[str, Any], every_us: int, pcpus: int) -> Task:
+    """Return the VMM's thread that raises an SPI after each sleep; on the last pCPU."""
+    return Task(
+        pcpu=pcpus - 1,
+        on_ns=int(habits["device_ns"]),
+        off_ns=every_us * 1000 + int(habits["timer_slack_ns"]),
+        start_ns=every_us * 1000,
+        vm="vm0",
+        intid=int(habits["device_spi"]),
     )
 
 
@@ -267,7 +281,7 @@ def _costs(case: Case, change: Change, longer_cyc: int) -> dict[str, int]:
     profile = get_costs(change.profile or case.set.host["profile"])
     gic, vhe = case.config.gic, case.config.vhe
     out: dict[str, int] = {}
-    for given in () if change.profile else (case.config.costs, case.kernel.costs):
+    for given in () if change.profile else (case.kernel.costs, case.config.costs):
         for name, cyc in given.items():
             kinds = cyc if isinstance(cyc, Mapping) else {"": cyc}
             out[name] = Row(name, kinds, "F", "").cost_cyc(gic, vhe)
@@ -292,7 +306,13 @@ def _load(case: Case, change: Change, vcpus: int) -> loads.Load:
     if guest.vcpus:
         regs[guest.vcpus] = (int(regs.get(guest.vcpus, 0)) & ~0xFF) | vcpus
     image = guest.image.format(gic=case.config.gic[1:])
-    return machine_code.load(image, board=case.set.board, regs=regs, vcpus=vcpus)
+    return machine_code.load(
+        image,
+        board=case.set.board,
+        regs=regs,
+        vcpus=vcpus,
+        trap_ids=case.kernel.trap_ids,
+    )
 
 
 def _op_load(case: Case, change: Change, vcpus: int) -> loads.Load:
