@@ -532,6 +532,7 @@ struct pyemu_vcpu_config {
     uint32_t weight;     /* CFS weight, 1024 = nice 0 */
     uint32_t powered_on;
     uint64_t start_cyc;  /* when its thread first calls KVM_RUN */
+    uint64_t debit_cyc;  /* vruntime its thread starts with (2.5) */
 };
 
 struct pyemu_vm_config {

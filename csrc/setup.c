@@ -340,6 +340,8 @@ int pyemu_set_vcpu(struct pyemu_machine *m, uint32_t vcpu,
             "vcpu %u: vm %u or pcpu %u does not exist", vcpu, c->vm, c->pcpu);
     REQUIRE(m, c->weight >= 1 && c->weight <= 100000,
             "vcpu %u: weight %u is out of range (1 to 100000)", vcpu, c->weight);
+    REQUIRE(m, c->debit_cyc < 1ULL << 62, "vcpu %u: a debit of %llu cycles", vcpu,
+            (unsigned long long)c->debit_cyc);
     const int status = check_runs(m, vcpu, c);
 
     if (status != PYEMU_OK)
@@ -347,6 +349,7 @@ int pyemu_set_vcpu(struct pyemu_machine *m, uint32_t vcpu,
     struct vcpu *v = &m->vcpus[vcpu];
 
     init_thread(m, vcpu, c->pcpu, c->weight);
+    m->threads[vcpu].vruntime = c->debit_cyc;
     v->vm = (uint16_t)c->vm;
     v->id = c->id;
     v->prog = c->program;

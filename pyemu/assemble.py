@@ -261,7 +261,7 @@ class Blueprint:
                 start_cyc = self.clock.cyc(one.start_ns)
                 out[index] = (
                     *(vm_index, local, home, program, entry, irq_entry),
-                    *(one.weight, powered, start_cyc),
+                    *(one.weight, powered, start_cyc, self.clock.cyc(one.debit_ns)),
                 )
                 index += 1
         return out

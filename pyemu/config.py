@@ -153,13 +153,15 @@ class VCpu:
     """One vCPU thread.
 
     `affinity` lists the pCPUs it may run on, the first being where it starts; None
-    means all of them, dealt round robin.
+    means all of them, dealt round robin. `debit_ns` is the virtual run time its thread
+    starts with: Linux makes a new thread wait a slice (START_DEBIT).
     """
 
     affinity: tuple[int, ...] | None = None
     weight: int = 1024
     powered_on: bool | None = None
     start_ns: int = 0
+    debit_ns: int = 0
 
     def __post_init__(self) -> None:
         """Refuse impossible values, the empty affinity among them."""
@@ -172,6 +174,7 @@ class VCpu:
         whole("vcpu.weight", self.weight, 3, 88761)
         _maybe(truth, "vcpu.powered_on", self.powered_on)
         _ns("vcpu.start_ns", self.start_ns)
+        _ns("vcpu.debit_ns", self.debit_ns)
 
 
 _ANY_VCPU: Final = VCpu()

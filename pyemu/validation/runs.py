@@ -108,13 +108,14 @@ def emulate_phases(
     """Run a case at every phase its counts depend on, the most likely one first.
 
     The phase is that of the host tick against the guest. Where in an exit the guest's
-    own timer expires is as little known; so run i makes the run loop i cycles longer.
+    own timer expires is as little known: each run makes the run loop a bit longer.
     """
     tick_ns = 10**9 // int(case.set.host["tick_hz"])
     first_ns = int(case.set.habits.get("first_tick_ns", 0))
     n = int(case.set.room["phases"]) if case.scenario.phased else 1
+    step = int(case.set.room["longer_cyc"])
     for i in range(n):
-        phase = Phase((first_ns + i * tick_ns // n) % tick_ns, i)
+        phase = Phase((first_ns + i * tick_ns // n) % tick_ns, i * step)
         run = emulate(case, change, phase, progress, trace=FIRST_EVENTS * (n > 1))
         yield run
         if i == 0 and n > 1:
@@ -222,15 +223,24 @@ def _vcpus(case: Case, change: Change, pcpus: int) -> tuple[VCpu, ...]:
     n = whole("--vcpus", n, 1, 8)
     moves = scenario.migrate_us if change.migrate_us is None else change.migrate_us
     pins = scenario.pins
+    homes = [pins[i % len(pins)] if pins else i % pcpus for i in range(n)]
     out = []
-    for i in range(n):
-        home = pins[i % len(pins)] if pins else i % pcpus
-        if moves:  # the migrating thread pins it where it goes
-            affinity = tuple((home + k) % pcpus for k in range(pcpus))
-            out.append(VCpu(affinity=affinity))
-        else:
-            out.append(VCpu(affinity=(home,) if pins else None))
+    for i, home in enumerate(homes):
+        # the migrating thread pins a vCPU where it goes
+        everywhere = tuple((home + k) % pcpus for k in range(pcpus))
+        affinity = everywhere if moves else (home,) if pins else None
+        debit_ns = _debit_ns(case, homes[:i].count(home), pcpus)
+        out.append(VCpu(affinity=affinity, debit_ns=debit_ns))
     return tuple(out)
+
+
+def _debit_ns(case: Case, before: int, pcpus: int) -> int:
+    """Return a new thread's slice: CFS's latency shared with the main thread and those
+    before it on its pCPU (START_DEBIT).
+    """
+    if not case.set.habits.get("start_debit", False):
+        return 0
+    return 6_000_000 * Host(pcpus=pcpus).cfs_factor // (before + 2)
 
 
 def _host(case: Case, change: Change, phase_ns: int) -> Host:
