@@ -93,6 +93,7 @@ static void init_state(struct pyemu_machine *m)
         m->spis[i].next = AP_END;
         m->spis[i].on = PYEMU_NONE;
         m->spis[i].prio = HOST_IRQ_PRIORITY;
+        m->spis[i].edge = 1; /* KVM's reset value; recorded: no maintenance at EOI */
     }
     m->latency_cyc = 1;
     m->trace_stop = PYEMU_NEVER;
