@@ -46,7 +46,8 @@ static struct a64_mem *memory(const struct pyemu_code_config *c, uint32_t n_cpus
                                     .n_cpus = n_cpus,
                                     .all_present = c->populated != 0,
                                     .has_crc32 = c->has_crc32 != 0,
-                                    .has_pan = c->has_pan != 0};
+                                    .has_pan = c->has_pan != 0,
+                                    .no_jit = c->no_jit != 0};
 
     for (uint32_t i = 0; i < c->n_regions; i++)
         config.region[i] = (struct a64_region){.base = c->regions[i].base,

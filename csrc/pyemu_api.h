@@ -446,6 +446,9 @@ enum pyemu_counter {
     PYEMU_C_HOST_OOPS,         /* ISR dereferenced a NULL running vcpu (B01) */
     PYEMU_C_BAD_DEACTIVATE,    /* HW LR deactivated an inactive irq (I3) */
     PYEMU_C_SGIS_SENT,
+    PYEMU_C_DEADLINES_ARMED,     /* guest writes that left its timer able to fire */
+    PYEMU_C_DEADLINES_ACKED,     /* of them: acknowledged */
+    PYEMU_C_DEADLINES_WITHDRAWN, /* of them: replaced or masked before that */
     PYEMU_C_COUNT
 };
 
@@ -662,6 +665,7 @@ struct pyemu_code_config {
     uint32_t marks;    /* HINT 80 starts, HINT 81 ends the measured region */
     uint32_t has_crc32;
     uint32_t has_pan;
+    uint32_t no_jit;   /* interpret; the same run, slower */
     uint8_t cost_cyc[16]; /* by instruction class, 0 = 1; see a64/a64.h */
 };
 
@@ -727,6 +731,12 @@ int pyemu_irq_set(struct pyemu_machine *m, uint32_t vcpu, uint32_t intid,
                   const struct pyemu_irq_state *in);
 int pyemu_irq_sgi(struct pyemu_machine *m, uint32_t source, uint32_t target,
                   uint32_t intid);
+/* The level of an SPI's input changes, by the thread of vCPU `source`. */
+int pyemu_irq_line(struct pyemu_machine *m, uint32_t source, uint32_t intid,
+                   uint32_t level);
+/* An SPI goes to vCPU `target` of its VM from its next injection on. */
+int pyemu_irq_route(struct pyemu_machine *m, uint32_t vcpu, uint32_t intid,
+                    uint32_t target);
 
 /* The vCPU's list registers in the format of its host's GIC; unused ones 0. */
 int pyemu_list_registers(struct pyemu_machine *m, uint32_t vcpu, uint64_t *out,

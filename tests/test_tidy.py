@@ -62,7 +62,7 @@ PY_LAYERS = [
     {"policy", "result", "summary"},
     {"_ffi", "_ffi_code", "_ffi_explore"},
     {"config", "costs"},
-    {"units", "errors", "version", "_build_core", "_core"},
+    {"units", "errors", "files", "version", "_build_core", "_core"},
 ]
 
 

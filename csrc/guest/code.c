@@ -14,6 +14,7 @@
 #include "run/code_call.h"
 #include "run/rules.h"
 #include "run/trap.h"
+#include "state/deadline.h"
 #include "state/reset.h"
 
 enum { MARK_BEGIN = 80, MARK_END = 81, GICV_BYTES = 0x2000 };
@@ -47,8 +48,14 @@ static void timer_written(struct pyemu_machine *m, struct pcpu *p, struct vcpu *
 
     a64_get_timer(code_cpu(m, v), which, &r->ctl, &r->cval_ticks);
     r->expiry_cyc = timer_expiry(&m->s->clock, r->cval_ticks, offset, p->now_cyc);
+    if (t == TIMER_V) {
+        deadline_withdraw(m, v, timer_line(p, TIMER_V));
+        deadline_arm(m, v, r);
+    }
     trace(m, p, vcpu_idx(m, v), KIND(PYEMU_E_TIMER_WRITE, t), r->cval_ticks);
     timer_recalc(m, p, t);
+    if (t == TIMER_V && timer_line(p, TIMER_V))
+        deadline_expired(m, v);
     horizon_update(m, p);
 }
 

@@ -188,7 +188,6 @@ void vgic_reset(struct pyemu_machine *m, struct vcpu *v)
 
         *q = (struct vgic_irq){.edge = i < 16, .enabled = 1, .next = AP_END,
                                .prio = HOST_IRQ_PRIORITY, .on = PYEMU_NONE};
-        q->target = vcpu_idx(m, v);
         q->hw = i == INTID_VTIMER ||
                 (i == INTID_PTIMER && m->s->cfg.direct_ptimer != 0);
     }

@@ -1,9 +1,10 @@
-/* code_call.c - SMCCC and PSCI 1.0 by registers; the emulated timer's registers. */
+/* code_call.c - SMCCC 1.1 and PSCI 1.0 by registers; the emulated timer's registers. */
 #include "run/code_call.h"
 
 #include "hw/timer.h"
 #include "kvm/vgic.h"
 #include "run/rules.h"
+#include "run/trng.h"
 
 /* Function numbers without bit 31, fast call, and 30, 64-bit (PSCI 5, SMCCC 7). */
 enum {
@@ -20,7 +21,9 @@ enum {
     PSCI_FEATURES = 0x0400000a
 };
 
-enum { FUNCTION_MASK = 0x3fffffff, VERSION_1_0 = 0x10000, VERSION_1_1 = 0x10001,
+enum { FUNCTION_MASK = 0x3fffffff, FAST_MASK = 0x7fffffff };
+
+enum { VERSION_1_0 = 0x10000, VERSION_1_1 = 0x10001,
        NO_MIGRATION = 2 };
 
 enum psci_error {
@@ -105,8 +108,12 @@ static int64_t answer(struct pyemu_machine *m, struct vcpu *v)
     const struct a64_cpu *cpu = cpu_of(m, v);
     const uint32_t function = (uint32_t)a64_get_x(cpu, 0);
 
+    int64_t result = 0;
+
     if (function >> 31 == 0)
         return PSCI_NOT_SUPPORTED;
+    if (trng_call(m, v, function & FAST_MASK, &result))
+        return result;
     switch (function & FUNCTION_MASK) {
     case SMCCC_VERSION: return VERSION_1_1;
     case SMCCC_FEATURES: return PSCI_NOT_SUPPORTED;

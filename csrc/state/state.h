@@ -91,7 +91,7 @@ struct vgic_irq {
     uint8_t source;        /* v2 SGI: bitmap of pending sources */
     uint8_t active_source;
     uint16_t next;         /* ap_list link: INTID, 0xffff ends */
-    uint32_t target;       /* SPI: vCPU index */
+    uint32_t target;       /* SPI: vCPU it goes to, counted in its VM */
     uint32_t on;           /* vCPU whose ap_list holds it */
 };
 
@@ -210,8 +210,12 @@ struct vcpu {
     uint64_t compute_saved;  /* under the interrupt handler */
     uint64_t oncpu_cyc;
     uint64_t loads;
-    uint64_t counted_cval; /* deadline whose expiry has been counted */
-    uint64_t acked_cval;   /* deadline that was acknowledged or withdrawn */
+    uint64_t written_cval; /* virtual timer as the guest last wrote it */
+    uint32_t written_ctl;
+    uint32_t deadline;     /* number of that write: state/deadline.h */
+    uint32_t counted;      /* deadline whose expiry has been noticed */
+    uint32_t settled;      /* deadline acknowledged, withdrawn, or none */
+    uint32_t entry;        /* op where it starts after a reset */
     uint64_t injected_cyc; /* when 27 last became pending */
     uint64_t user_levels;
     uint64_t answer;       /* of the last policy callback, +1 */

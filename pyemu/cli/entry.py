@@ -17,6 +17,7 @@ from ..errors import PyemuError, TraceError
 from ..version import VERSION
 from . import (
     bugs,
+    calibrate,
     compare,
     explore,
     guest,
@@ -41,6 +42,7 @@ VERBS: Final = (
     bugs,
     guest,
     microbench,
+    calibrate,
     loads,
     policies,
     profiles,

@@ -65,10 +65,23 @@ class CorePort:
         """Change it; the core queues, dequeues and kicks as it must."""
         if field not in _IN_CORE:
             self._rest.set(vcpu, intid, field, value)
+            self._route(intid, field, value)
             return
         state = self._core.irq_get(self._first + vcpu, intid)
         state[_IN_CORE[field]] = value
         self._core.irq_set(self._first + vcpu, intid, state)
+
+    def _route(self, intid: int, field: str, value: int) -> None:
+        """Tell the core where an SPI goes: GICv2 the lowest target, as KVM has it."""
+        if field == "targets" and value:
+            target = (value & -value).bit_length() - 1
+        elif field == "route":
+            owners = {self._rest.affinity(v): v for v in range(self.n_vcpus)}
+            target = owners.get(value & 0xFF_FFFF | value >> 8 & 0xFF00_0000, -1)
+        else:
+            return
+        if 0 <= target < self.n_vcpus:
+            self._core.command("irq_route", self._first, intid, target)
 
     def send_sgi(self, source: int, targets: Sequence[int], intid: int) -> None:
         """Send an SGI: the core injects it wherever each target is, and kicks."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from .. import _ffi
 from ..assemble import Blueprint
 from ..errors import GuestError
@@ -38,18 +36,15 @@ class Bus:
             self._devices.append([(spec, make(spec, wires)) for spec in specs])
 
     def _wires(self, vm: int) -> Wires:
-        first = self._blueprint.first_vcpu(vm)
         return Wires(
             self.outcomes[vm],
             self._power_off,
-            partial(self._set_line, first),
+            self._set_line,
             self._mark,
         )
 
-    def _set_line(self, first: int, intid: int, level: int) -> None:
-        state = self._core.irq_get(first, intid)
-        state["line"] = level
-        self._core.irq_set(first, intid, state)
+    def _set_line(self, intid: int, level: int) -> None:
+        self._core.command("irq_line", self._asking, intid, level)
 
     def _power_off(self) -> None:
         self._core.command("vm_off", self._asking)

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -103,6 +104,7 @@ class MachineCode:
             "marks": int(board.marks),
             "has_crc32": 1,
             "has_pan": 0,
+            "no_jit": int(os.environ.get("PYEMU_JIT") == "0"),
             "cost_cyc": list(self.cost_cyc),
         }
 

@@ -12,6 +12,8 @@ from a64_core import (
     machine,
 )
 
+pytestmark = pytest.mark.usefixtures("executor")
+
 VBAR = RAM + 0x1_0000
 TABLE = RAM + 0x8_0000
 

@@ -188,22 +188,43 @@ static void hypercalls(void)
     call(SYS_close, (word)fd, 0, 0, 0);
 }
 
-__attribute__((noreturn, used)) static void run(void)
+static const struct {
+    const char *name;
+    void (*run)(void);
+} PHASES[] = {
+    {"timer-storm", timer_storm}, {"nanosleep", nanosleeps}, {"ping-pong", ping_pong},
+    {"fork-loop", fork_loop},     {"hypercalls", hypercalls},
+};
+
+static int same(const char *a, const char *b)
 {
-    phase("timer-storm");
-    timer_storm();
-    phase("nanosleep");
-    nanosleeps();
-    phase("ping-pong");
-    ping_pong();
-    phase("fork-loop");
-    fork_loop();
-    phase("hypercalls");
-    hypercalls();
+    while (*a != 0 && *a == *b) {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
+/* All phases, or those that the kernel's command line names behind "--". */
+__attribute__((noreturn, used)) static void run(const word *stack)
+{
+    const word n_args = stack[0];
+    const char *const *args = (const char *const *)(stack + 1);
+
+    for (unsigned i = 0; i < sizeof PHASES / sizeof PHASES[0]; i++) {
+        int wanted = n_args < 2;
+
+        for (word a = 1; a < n_args; a++)
+            wanted |= same(args[a], PHASES[i].name);
+        if (!wanted)
+            continue;
+        phase(PHASES[i].name);
+        PHASES[i].run();
+    }
     phase("power-off");
     call(SYS_reboot, 0xfee1dead, 672274793, 0x4321fedc, 0);
     for (;;)
         call(SYS_exit, 1, 0, 0, 0);
 }
 
-__asm__(".globl _start\n_start: mov x29, xzr\n mov x30, xzr\n b run\n");
+__asm__(".globl _start\n_start: mov x29, xzr\n mov x30, xzr\n mov x0, sp\n b run\n");
