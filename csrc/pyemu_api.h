@@ -554,6 +554,7 @@ struct pyemu_task_config {
     uint64_t start_cyc;
     uint64_t on_cyc;
     uint64_t off_cyc;
+    uint64_t slack_cyc; /* its timer: any host timer interrupt so much later at most */
     uint32_t pcpu;
     uint32_t weight;
     uint32_t vcpu;

@@ -390,6 +390,7 @@ int pyemu_set_task(struct pyemu_machine *m, uint32_t task,
     init_thread(m, t, c->pcpu, c->weight);
     m->threads[t].on_cyc = c->on_cyc;
     m->threads[t].off_cyc = c->off_cyc;
+    m->threads[t].slack_cyc = c->slack_cyc;
     m->threads[t].spi = c->intid;
     m->threads[t].spi_vcpu = c->vcpu;
     soft_arm(m, &m->pcpus[c->pcpu], task_node(m, task), c->start_cyc);

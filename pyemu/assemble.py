@@ -190,6 +190,7 @@ class Blueprint:
                 "start_cyc": self.clock.cyc(task.start_ns),
                 "on_cyc": max(1, self.clock.cyc(task.on_ns)),
                 "off_cyc": min(self.clock.cyc(task.off_ns), 2**61),
+                "slack_cyc": min(self.clock.cyc(task.slack_ns), 2**61),
                 "pcpu": task.pcpu,
                 "weight": task.weight,
                 "vcpu": self._first_vcpu_of(task.vm),

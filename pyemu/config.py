@@ -88,7 +88,8 @@ class Task:
     """A host task: runs `on_ns`, sleeps `off_ns`, again; `off_ns` 0 is a hog.
 
     With `vm` and `intid` it is a VMM's device thread: every burst ends by raising
-    that SPI; the guest lowers it at the device.
+    that SPI; the guest lowers it at the device. `slack_ns` is Linux's timer slack: its
+    sleeps end at any host timer interrupt so much later, at the end of that at last.
     """
 
     pcpu: int = 0
@@ -98,6 +99,7 @@ class Task:
     start_ns: int = 0
     vm: str | None = None
     intid: int = 0
+    slack_ns: int = 0
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
@@ -110,6 +112,7 @@ class Task:
         _ns("task.off_ns", self.off_ns)
         whole("task.weight", self.weight, 3, 88761)
         _ns("task.start_ns", self.start_ns)
+        _ns("task.slack_ns", self.slack_ns)
 
 
 @dataclass(frozen=True, slots=True)

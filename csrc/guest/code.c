@@ -200,7 +200,7 @@ void code_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     while (m->stop == 0) {
         if ((p->uie | p->eisr) != 0)
             guest_maintenance(p, v);
-        if ((p->flags & FLAG(PIRQ)) != 0) {
+        if ((p->flags & FLAG(PIRQ)) != 0 && p->horizon_cyc > p->now_cyc) {
             trap_irq(m, p, v);
             return;
         }

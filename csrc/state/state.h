@@ -140,6 +140,7 @@ struct thread {
     uint64_t left_cyc;     /* task: of its burst */
     uint64_t on_cyc;
     uint64_t off_cyc;
+    uint64_t slack_cyc;
     uint32_t pcpu;
     uint32_t weight;
     uint32_t inv_weight;   /* 2^20 * 1024 / weight */

@@ -161,8 +161,7 @@ def recorded(scenario: str) -> tuple[Load, dict[str, Any]]:
     data = tomllib.loads(file.read_text(encoding="utf-8"))
     if scenario not in data["scenario"]:
         raise unknown_name("scenario", scenario, data["scenario"])
-    given, pins = data["scenario"][scenario], data["scenario"][scenario].get("pins")
-    host = {key: data["host"][key] for key in ("cpu_hz", "cntfrq_hz", "tick_hz")}
+    given, host = data["scenario"][scenario], dict(data["host"])
     params: dict[str, Any] = {"n": given["regs"]["x3"], **given["ops"]}
     name = params.pop("load")
     if "period_ns" in entry(name).params:
@@ -170,9 +169,8 @@ def recorded(scenario: str) -> tuple[Load, dict[str, Any]]:
         params["period_ns"] = ticks * 10**9 // int(host["cntfrq_hz"])
     if "halt_poll_ns" in given:
         host["halt_poll_ns"] = given["halt_poll_ns"]
-    if pins:
-        params["vcpus"] = len(pins)
-        host["pcpus"] = data["host"]["pcpus"] if "migrate_us" in given else len({*pins})
+    if len(given.get("pins", [])) > 1:
+        params["vcpus"] = len(given["pins"])
     return get(name, **params), host
 
 

@@ -235,12 +235,16 @@ def _vcpus(case: Case, change: Change, pcpus: int) -> tuple[VCpu, ...]:
 
 
 def _debit_ns(case: Case, before: int, pcpus: int) -> int:
-    """Return a new thread's slice: CFS's latency shared with the main thread and those
-    before it on its pCPU (START_DEBIT).
+    """Return a new thread's first virtual run time: a slice (START_DEBIT).
+
+    CFS shares its latency among the main thread, those before it on its pCPU and it;
+    the main thread ran meanwhile, by what all of them are ahead.
     """
-    if not case.set.habits.get("start_debit", False):
+    apart_ns = case.set.habits.get("create_ns")
+    if apart_ns is None:
         return 0
-    return 6_000_000 * Host(pcpus=pcpus).cfs_factor // (before + 2)
+    slice_ns = 6_000_000 * Host(pcpus=pcpus).cfs_factor // (before + 2)
+    return slice_ns + before * int(apart_ns)
 
 
 def _host(case: Case, change: Change, phase_ns: int) -> Host:
@@ -255,6 +259,8 @@ def _host(case: Case, change: Change, phase_ns: int) -> Host:
     tasks = [_task(one, phase_ns) for one in data.background]
     if scenario.hog:
         hog = dict(scenario.hog)
+        if "off_ns" in hog:
+            hog["slack_ns"] = int(data.habits["timer_slack_ns"])
         tasks += [Task(pcpu=pcpu, **hog) for pcpu in hog.pop("pcpus")]
     if scenario.spi_us:
         tasks.append(_device(data.habits, scenario.spi_us, int(given["pcpus"])))
@@ -268,9 +274,11 @@ def _host(case: Case, change: Change, phase_ns: int) -> Host:
 
 
 def _task(one: Mapping[str, Any], phase_ns: int) -> Task:
-    """Return a kernel thread of the recorder that runs once, after its tick."""
+    """Return a kernel thread of the recorder's host; most run once."""
     return Task(
-        on_ns=one["on_ns"], off_ns=2**60, start_ns=phase_ns + one["after_tick_ns"]
+        on_ns=one["on_ns"],
+        off_ns=one.get("off_ns", 2**60),
+        start_ns=phase_ns + one["after_tick_ns"],
     )
 
 
@@ -279,7 +287,8 @@ def _device(habits: Mapping[str, Any], every_us: int, pcpus: int) -> Task:
     return Task(
         pcpu=pcpus - 1,
         on_ns=int(habits["device_ns"]),
-        off_ns=every_us * 1000 + int(habits["timer_slack_ns"]),
+        off_ns=every_us * 1000,
+        slack_ns=int(habits["timer_slack_ns"]),
         start_ns=every_us * 1000,
         vm="vm0",
         intid=int(habits["device_spi"]),
