@@ -21,7 +21,7 @@ from .costs import CostModel
 from .costs import get as get_costs
 from .errors import ConfigError, unknown_name
 from .guest.ops import OP, U32
-from .guest.workload import Clock, Workload, relocate
+from .guest.workload import Clock, Workload, place_tables, relocate
 from .policy import Compiled, Policy
 from .policy import get as get_policy
 from .policy.prims import PRIMS
@@ -231,7 +231,7 @@ class Blueprint:
         starts: list[tuple[int, ...]] = []
         seen: dict[tuple[bytes, bool], int] = {}
         for work in self.workloads:
-            base = _place_tables(tables, work)
+            base = place_tables(tables, work)
             placed: dict[tuple[int, bool], int] = {}
             for start in work.vcpus:
                 first = not starts
@@ -284,18 +284,6 @@ class Blueprint:
             ordered = sorted(moves, key=lambda move: move.at_cyc)
             arr[:] = [(move.at_cyc, move.vcpu, move.pcpu) for move in ordered]
             core.set_array("moves", arr)
-
-
-def _place_tables(tables: list[NDArray[np.uint64]], work: Workload) -> int:
-    """Add a workload's tables unless they are there; return where they begin."""
-    if not work.tables:
-        return 0
-    for base in range(len(tables) - len(work.tables) + 1):
-        same = zip(tables[base:], work.tables, strict=False)
-        if all(np.array_equal(have, want) for have, want in same):
-            return base
-    tables += work.tables
-    return len(tables) - len(work.tables)
 
 
 def _without_reset(ops: NDArray[Any]) -> NDArray[Any]:
