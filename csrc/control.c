@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "account/account.h"
+#include "guest/watch.h"
 #include "host/horizon.h"
 #include "host/sched.h"
 #include "host/softtimer.h"
@@ -301,6 +302,7 @@ int pyemu_reset_stats(struct pyemu_machine *m)
     REQUIRE(m, m->s->started != 0, "the machine has not been started");
     paths_fold(m); /* what stands in variants belongs to the time before */
     machine_reset_stats(m);
+    watch_reset(m);
     return PYEMU_OK;
 }
 

@@ -41,6 +41,8 @@ PY_LAYERS = [
         "report",
         "progress",
         "costing",
+        "study",
+        "debug",
     },
     {
         "exploring",

@@ -81,7 +81,7 @@ static void revoke_write_tags(struct a64_cpu *cpu, struct a64_mem *mem, uint64_t
         return;
     for (int m = 0; m < N_MODES; m++)
         for (int i = 0; i < FTLB_SIZE; i++)
-            if (cpu->ftlb[m][i].pa == pa)
+            if ((cpu->ftlb[m][i].pa & ~(uint64_t)FTLB_DEVICE) == pa)
                 cpu->ftlb[m][i].wtag = TAG_NONE;
     cpu->wtag_seen = mem->wtag_gen;
 }

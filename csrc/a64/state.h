@@ -161,12 +161,12 @@ struct a64_code {
 /* A tag is the page's VA; the compare keeps an access's low bits, so misalignment
  * misses. */
 #define TAG_NONE 0x800ull
-enum { FTLB_SIZE = 256, FETCH_SIZE = 256 };
+enum { FTLB_SIZE = 256, FETCH_SIZE = 256, FTLB_DEVICE = 1 };
 
 struct a64_ftlb {
     uint64_t rtag, wtag;
     uint64_t add; /* host address = va + add */
-    uint64_t pa;  /* page */
+    uint64_t pa;  /* page, and FTLB_DEVICE: not Normal memory */
 };
 
 struct a64_fetch {

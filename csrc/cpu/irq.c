@@ -64,7 +64,7 @@ static void soft_expired(struct pyemu_machine *m, struct pcpu *p, uint32_t node)
     hook_run(m, p, v, bg ? PYEMU_H_BG_EXPIRE : PYEMU_H_PT_EXPIRE);
 }
 
-/* hrtimers stand in the order of their latest times; the first runs from its earliest. */
+/* In the order of their latest times; the first runs from its earliest on. */
 static bool first_timer_due(const struct pyemu_machine *m, const struct pcpu *p)
 {
     if (p->timers == PYEMU_NONE)

@@ -375,6 +375,7 @@ struct value_table {
 struct path_cache;
 struct a64_cpu;
 struct a64_mem;
+struct code_watch;
 
 /* One VM's memory and the frames of its interrupt controller. */
 struct code_vm {
@@ -407,6 +408,7 @@ struct pyemu_machine {
     struct path_cache *paths;
     struct a64_cpu **code;         /* per vCPU, NULL: op programs; NULL: none at all */
     struct code_vm *code_vms;      /* per VM */
+    struct code_watch *watch;      /* debugger and profiler; NULL: never asked for */
     struct pyemu_event *trace;
     uint64_t trace_cap;
     uint64_t trace_n;

@@ -27,6 +27,7 @@ from . import (
     profile,
     profiles,
     run,
+    study,
     validate,
 )
 
@@ -46,6 +47,7 @@ VERBS: Final = (
     loads,
     policies,
     profiles,
+    study,
 )
 
 

@@ -120,7 +120,7 @@ class MachineCode:
             code.write(vm, part.at, part.data)
         if self.board.dtb and self.wants_tree:
             blob = tree(placed, self.board, self.boot, (version, n))
-            code.write(vm, self.board.dtb.address, blob)
+            code.write(vm, placed.tree, blob)
         for local in range(n):
             code.set(first + local, PC, placed.entry)
             for number, value in self.start_regs(version, local, n).items():
@@ -129,7 +129,7 @@ class MachineCode:
     def start_regs(self, version: int, local: int, n: int) -> dict[int, int]:
         """Return a vCPU's start values by register number."""
         words = {"vcpu": local, "vcpus": n, "gic": version}
-        words["dtb"] = self.board.dtb.address if self.board.dtb else 0
+        words["dtb"] = self.placed().tree
         out = {}
         for name, value in {**self.board.regs, **self.regs}.items():
             number = SP if name == "sp" else int(name[1:])

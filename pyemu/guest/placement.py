@@ -14,6 +14,7 @@ from .image import Image
 __all__ = ["Boot", "Part", "Placed", "place", "tree"]
 
 ALIGN: Final = 1 << 21  # of a Linux Image's base (booting.rst), and of what follows it
+MOST_BEHIND: Final = 128 << 20
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,31 @@ class Part:
 
 @dataclass(frozen=True)
 class Placed:
-    """The parts by address; where vCPUs begin; where the tree goes."""
+    """The parts by address; where vCPUs begin; where disk and tree are."""
 
     parts: tuple[Part, ...]
     entry: int
     initrd: tuple[int, int] | None = None
+    tree: int = 0
 
 
 def _up(address: int) -> int:
     return (address + ALIGN - 1) // ALIGN * ALIGN
+
+
+def _slot(image: Image, board: Board) -> Part | None:
+    """Return the room of the device tree.
+
+    A flat program does not say how much memory it uses behind itself (BSS, stack), and
+    may want the tree behind all of it: half way up, as boot loaders put it.
+    """
+    spec, (base, size) = board.dtb, board.ram
+    if spec is None:
+        return None
+    high = base + _up(min(size // 2, MOST_BEHIND))
+    inside = base <= spec.address < base + size
+    behind = image.kind == "flat" and inside and high + spec.n_bytes <= base + size
+    return Part("dtb", high if behind else spec.address, spec.n_bytes)
 
 
 def _image(image: Image, board: Board, slot: Part | None) -> tuple[list[Part], int]:
@@ -99,7 +116,7 @@ def place(image: Image, board: Board, boot: Boot, *, wants_tree: bool) -> Placed
     spec = board.dtb
     if spec is None and wants_tree:
         raise ConfigError("board.dtb", None, "a place: a register starts with it")
-    slot = Part("dtb", spec.address, spec.n_bytes) if spec and wants_tree else None
+    slot = _slot(image, board) if wants_tree else None
     parts, entry = _image(image, board, slot)
     initrd = None
     if boot.initrd is not None:
@@ -112,7 +129,7 @@ def place(image: Image, board: Board, boot: Boot, *, wants_tree: bool) -> Placed
     if slot is not None:
         parts.append(slot)
     _check(parts, board)
-    return Placed(tuple(parts), entry, initrd)
+    return Placed(tuple(parts), entry, initrd, slot.at if slot else 0)
 
 
 def _check(parts: list[Part], board: Board) -> None:
@@ -150,6 +167,6 @@ def tree(placed: Placed, board: Board, boot: Boot, machine: tuple[int, int]) -> 
     else:
         blob = devicetree.patch("dtb", boot.dtb, chosen)
     if len(blob) > spec.n_bytes:
-        words = f"at most {spec.n_bytes} bytes, its slot at {spec.address:#x}"
+        words = f"at most {spec.n_bytes} bytes, its slot at {placed.tree:#x}"
         raise ConfigError("dtb", f"{len(blob)} bytes", words)
     return blob

@@ -1,5 +1,6 @@
 """Guest image formats: what is recognised, unpacked, placed, and refused by name."""
 
+import dataclasses
 import gzip
 import struct
 
@@ -129,6 +130,19 @@ def test_linux_goes_to_two_mebibytes_and_its_initrd_behind_it():
     assert placed.initrd == at["initrd"]
 
 
+def test_the_tree_of_a_flat_program_is_behind_its_memory():
+    """Half way up, at most 128 MiB; in its own slot where that leaves no room."""
+    flat = image.read("x", CODE)
+    at = place(flat, VIRT, Boot(), wants_tree=True).tree
+    assert at == 0x4000_0000 + (128 << 20)
+    small = dataclasses.replace(VIRT, ram=(0x4000_0000, 32 << 20))
+    assert place(flat, small, Boot(), wants_tree=True).tree == 0x4100_0000
+    tiny = dataclasses.replace(VIRT, ram=(0x4000_0000, 1 << 20))
+    assert place(flat, tiny, Boot(), wants_tree=True).tree == 0x4000_0000
+    linux_at = place(image.read("x", linux()), VIRT, Boot(), wants_tree=True).tree
+    assert linux_at == 0x4000_0000
+
+
 @pytest.mark.parametrize(
     ("data", "boot", "words"),
     [
@@ -159,5 +173,5 @@ def test_a_board_without_a_tree_boots_no_linux():
 def test_a_tree_larger_than_its_slot_is_refused():
     """Whoever made it."""
     placed = place(image.read("x", CODE), VIRT, Boot(), wants_tree=True)
-    with pytest.raises(pe.ConfigError, match="its slot at 0x40000000"):
+    with pytest.raises(pe.ConfigError, match="its slot at 0x48000000"):
         placement.tree(placed, VIRT, Boot(dtb=bytes(0x80001)), (3, 1))
