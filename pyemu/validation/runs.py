@@ -78,6 +78,8 @@ class Run:
         Instructions its processors retired, set-up included; 0 for op programs.
     events
         The first trace records, as many as asked for.
+    span
+        Which of them the measured region holds.
     """
 
     case: Case
@@ -88,6 +90,7 @@ class Run:
     guest_insns: int
     console: str
     events: NDArray[Any]
+    span: tuple[int, int]
 
     @property
     def ops(self) -> Mapping[str, int]:
@@ -175,9 +178,9 @@ def emulate(
             core = CodeCore(machine.core)
             insns = sum(core.insns(vcpu.index) for vcpu in machine.vcpus)
             results = _results(case, outcome.results, console)
-        events = machine.events.copy()
+        events, span = machine.events.copy(), machine.bus.span
     counters = {**result.counters, **named_counters(result)}
-    return Run(case, phase, result, counters, results, insns, console, events)
+    return Run(case, phase, result, counters, results, insns, console, events, span)
 
 
 def _results(case: Case, slots: Mapping[int, int], console: str) -> dict[str, int]:

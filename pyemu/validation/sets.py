@@ -116,6 +116,7 @@ class RecordedSet:
     spread: Mapping[str, Mapping[str, Any]]
     explained: tuple[Mapping[str, Any], ...]
     shown: tuple[Mapping[str, Any], ...]
+    order: tuple[Mapping[str, Any], ...]
     rows: Mapping[tuple[str, str, str], Counts]
 
     def scenario(self, name: str) -> Scenario:
@@ -171,6 +172,7 @@ def load_set(name: str) -> RecordedSet:
         spread=data.get("spread", {}),
         explained=tuple(data.get("explained", ())),
         shown=tuple(data.get("shown", ())),
+        order=tuple(data.get("order", ())),
         rows=_rows(text),
     )
 
