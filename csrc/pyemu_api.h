@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Raised by one whenever anything below changes; the Python side compares it. */
-enum pyemu_version { PYEMU_API_VERSION = 5 };
+enum pyemu_version { PYEMU_API_VERSION = 6 };
 
 enum pyemu_status {
     PYEMU_OK = 0,
@@ -291,6 +291,7 @@ enum pyemu_switch {
     PYEMU_S_TVAL_SIGNED,           /* emulated TVAL is signed (B18) */
     PYEMU_S_HW_BIT,                /* LRs of the timer carry HW=1 */
     PYEMU_S_EOICOUNT,              /* 6.19: replay EOIcount (B39) */
+    PYEMU_S_WFE_ALONE,             /* WFE traps only beside another thread (5, P7) */
     PYEMU_S_COUNT
 };
 
@@ -538,6 +539,7 @@ struct pyemu_vcpu_config {
     uint32_t weight;     /* CFS weight, 1024 = nice 0 */
     uint32_t powered_on;
     uint64_t start_cyc;  /* when its thread first calls KVM_RUN */
+    uint64_t debit_cyc;  /* vruntime its thread starts with (2.5) */
 };
 
 struct pyemu_vm_config {
@@ -548,13 +550,19 @@ struct pyemu_vm_config {
     uint32_t pad;
 };
 
-/* A host task: runs on_cyc, sleeps off_cyc, again; off 0 = a hog. */
+/*
+ * A host task: runs on_cyc, sleeps off_cyc, again; off 0 = a hog. One with an INTID
+ * is a VMM's device thread: every burst ends by raising that SPI of vcpu's VM.
+ */
 struct pyemu_task_config {
     uint64_t start_cyc;
     uint64_t on_cyc;
     uint64_t off_cyc;
+    uint64_t slack_cyc; /* its timer: any host timer interrupt so much later at most */
     uint32_t pcpu;
     uint32_t weight;
+    uint32_t vcpu;
+    uint32_t intid;  /* 0: none */
 };
 
 /* At at_cyc, vCPU goes to pcpu; sorted by at_cyc. */

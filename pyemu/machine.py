@@ -213,7 +213,7 @@ class Machine:
             if reason == "callback":
                 self._answer(got)
             elif reason in ("mmio", "mark"):
-                if reason == "mark" or self.bus.answer(got["vcpu"]):
+                if reason == "mark" or self.bus.answer(got["vcpu"], self.n_events):
                     self.region = self.result("region")
                 if self.bus.found_text:
                     return replace(stop, reason="text")

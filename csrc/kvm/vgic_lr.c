@@ -51,6 +51,8 @@ static void populate(struct pyemu_machine *m, struct vcpu *v, uint32_t intid,
     } else if (q->edge == 0 && machine_switch(m, PYEMU_S_NO_AP_LEVEL)) {
         pending = pending && q->active == 0; /* B27 */
     }
+    if (lr->hw == 0 && q->edge == 0)
+        lr->source |= LR_EOI; /* its end is told to whoever emulates the line (2.4) */
     if (pending) {
         lr->state = LR_PENDING;
         if (q->edge != 0)

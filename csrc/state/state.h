@@ -140,11 +140,14 @@ struct thread {
     uint64_t left_cyc;     /* task: of its burst */
     uint64_t on_cyc;
     uint64_t off_cyc;
+    uint64_t slack_cyc;
     uint32_t pcpu;
     uint32_t weight;
     uint32_t inv_weight;   /* 2^20 * 1024 / weight */
     uint32_t state;        /* enum thread_state */
     uint32_t move_to;      /* pending migration, PYEMU_NONE */
+    uint32_t spi;          /* task: INTID raised at the end of a burst, 0 = none */
+    uint32_t spi_vcpu;
     uint32_t pad;
 };
 

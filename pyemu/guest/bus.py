@@ -19,6 +19,8 @@ class Bus:
     ----------
     outcomes
         What each VM has said, by its index.
+    span
+        Trace records of the measured region: the first, and the one after its last.
     """
 
     def __init__(self, core: _ffi.Core, blueprint: Blueprint) -> None:
@@ -26,6 +28,7 @@ class Bus:
         self._blueprint = blueprint
         self._gics = VmGics(core, blueprint)
         self._region: bool | None = None
+        self.span = (0, 0)
         self._asking = 0
         self.outcomes: list[Outcome] = []
         self._devices: list[list[tuple[DeviceSpec, Device]]] = []
@@ -62,7 +65,7 @@ class Bus:
         """Whether a console has shown the text that ends a run."""
         return any(outcome.console.found for outcome in self.outcomes)
 
-    def answer(self, vcpu: int) -> bool:
+    def answer(self, vcpu: int, n_events: int) -> bool:
         """Answer the access a vCPU waits for.
 
         Returns
@@ -89,6 +92,9 @@ class Bus:
         self._core.command("mmio_answer", vcpu, value)
         if self._region:
             self._core.command("reset_stats")
+            self.span = (n_events, n_events)
+        elif self._region is False:
+            self.span = (self.span[0], n_events)
         return self._region is False
 
     def _find(self, vm: int, index: int, access: dict[str, int]) -> tuple[Device, int]:

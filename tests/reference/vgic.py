@@ -82,7 +82,7 @@ class Vgic:
                 # More remain on the list. One register never has two valid, so U
                 # would hold for ever: there its own EOI asks for the next.
                 self.uie = n_lrs > 1
-                self.used[0].eoi = n_lrs == 1
+                self.used[0].eoi |= n_lrs == 1
                 break
             if irq.has_target():
                 self.used.append(self.populate(irq, switches, gicv3))
@@ -100,6 +100,7 @@ class Vgic:
         if not hw and not irq.edge and "no_ap_level" in switches and active:
             pending = False
         lr = ListRegister(irq.intid, irq.priority, pending, active, hw)
+        lr.eoi = not hw and not irq.edge
         if pending and irq.edge:
             irq.latch = False
             if irq.sources:
