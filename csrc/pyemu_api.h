@@ -36,7 +36,7 @@ enum pyemu_stop {
     PYEMU_STOP_INTERRUPTED, /* pyemu_interrupt() was called (Ctrl-C) */
     PYEMU_STOP_MARK,        /* machine code executed HINT 81: its region ends */
     PYEMU_STOP_BREAK,       /* machine code is about to execute at a breakpoint */
-    PYEMU_STOP_STEP,        /* the vCPU that steps has executed one instruction */
+    PYEMU_STOP_STEP,        /* the vCPU that steps has executed its instructions */
     PYEMU_STOP_FAULT,       /* the fault plan asks Python (step: enum pyemu_fault) */
     PYEMU_STOP_BROKEN       /* an invariant does not hold: see pyemu_fault_report */
 };
@@ -773,8 +773,8 @@ int pyemu_code_sysreg_set(struct pyemu_machine *m, uint32_t vcpu, uint32_t reg,
 /* A breakpoint at an address of every vCPU of a VM; the next run goes past one. */
 int pyemu_code_break(struct pyemu_machine *m, uint32_t vm, uint64_t address,
                      uint32_t insert);
-/* Runs stop once this vCPU has executed an instruction; 0xffffffff: none steps. */
-int pyemu_code_step(struct pyemu_machine *m, uint32_t vcpu);
+/* Runs stop once this vCPU has executed n instructions; 0xffffffff: none steps. */
+int pyemu_code_step(struct pyemu_machine *m, uint32_t vcpu, uint64_t n);
 /* The vCPU that the last BREAK or STEP is about. */
 uint32_t pyemu_code_stopped(const struct pyemu_machine *m);
 /*

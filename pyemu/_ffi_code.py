@@ -89,9 +89,9 @@ class CodeCore:
         """Set or remove a breakpoint of all vCPUs of a VM."""
         self._core.command("code_break", vm, address, int(there))
 
-    def set_step(self, vcpu: int | None) -> None:
-        """Make the next run end when a vCPU has executed one instruction."""
-        self._core.command("code_step", NOBODY if vcpu is None else vcpu)
+    def set_step(self, vcpu: int | None, n: int = 1) -> None:
+        """Make the next run end when a vCPU has executed n instructions."""
+        self._core.command("code_step", NOBODY if vcpu is None else vcpu, n)
 
     def stopped(self) -> int:
         """Return the vCPU that the last breakpoint or step is about."""
