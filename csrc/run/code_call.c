@@ -23,8 +23,7 @@ enum {
 
 enum { FUNCTION_MASK = 0x3fffffff, FAST_MASK = 0x7fffffff };
 
-enum { VERSION_1_0 = 0x10000, VERSION_1_1 = 0x10001,
-       NO_MIGRATION = 2 };
+enum { VERSION_1_0 = 0x10000, VERSION_1_1 = 0x10001, NO_MIGRATION = 2 };
 
 enum psci_error {
     PSCI_SUCCESS = 0,

@@ -41,9 +41,8 @@ class DeviceSpec:
 
 @dataclass(frozen=True)
 class TreeSpec:
-    """Where a board's device tree goes, the room for it, its command line."""
+    """Room for a board's device tree, bytes, and its command line."""
 
-    address: int
     n_bytes: int
     append: str
 
@@ -65,7 +64,7 @@ class Board:
     regs
         Start values of registers: a number, or ``vcpu``, ``vcpus``, ``gic``, ``dtb``.
     dtb
-        The device tree's place; None if its guests find none.
+        The device tree; None if its guests find none.
     """
 
     name: str
@@ -159,7 +158,6 @@ def _tree(data: Mapping[str, Any]) -> TreeSpec:
     if not isinstance(append, str):
         raise ConfigError("board.dtb.append", append, "a command line")
     return TreeSpec(
-        whole("board.dtb.address", data.get("address"), 0, U64),
         whole("board.dtb.bytes", data.get("bytes"), PAGE, MOST_TREE),
         append,
     )

@@ -116,9 +116,9 @@ class MachineCode:
         placed = self.placed()
         for part in placed.parts:
             code.write(vm, part.at, part.data)
-        if self.board.dtb and self.wants_tree:
+        if placed.dtb:
             blob = tree(placed, self.board, self.boot, (version, n))
-            code.write(vm, self.board.dtb.address, blob)
+            code.write(vm, placed.dtb.at, blob)
         for local in range(n):
             code.set(first + local, PC, placed.entry)
             for number, value in self.start_regs(version, local, n).items():
@@ -126,8 +126,9 @@ class MachineCode:
 
     def start_regs(self, version: int, local: int, n: int) -> dict[int, int]:
         """Return a vCPU's start values by register number."""
+        dtb = self.placed().dtb
         words = {"vcpu": local, "vcpus": n, "gic": version}
-        words["dtb"] = self.board.dtb.address if self.board.dtb else 0
+        words["dtb"] = dtb.at if dtb else 0
         out = {}
         for name, value in {**self.board.regs, **self.regs}.items():
             number = SP if name == "sp" else int(name[1:])

@@ -53,36 +53,39 @@ class Part:
 
 @dataclass(frozen=True)
 class Placed:
-    """The parts by address; where vCPUs begin; where the tree goes."""
+    """The parts; where vCPUs begin; device tree and RAM disk, if there are."""
 
     parts: tuple[Part, ...]
     entry: int
-    initrd: tuple[int, int] | None = None
+    dtb: Part | None = None
+    initrd: Part | None = None
 
 
 def _up(address: int) -> int:
     return (address + ALIGN - 1) // ALIGN * ALIGN
 
 
-def _image(image: Image, board: Board, slot: Part | None) -> tuple[list[Part], int]:
+def _image(image: Image, board: Board) -> tuple[list[Part], int]:
     """Return an image's parts and its entry."""
-    if image.kind == "elf":
-        base = 0
-    elif image.kind == "flat":
-        base = board.load
-    elif slot is None:
-        words = "a board with a device tree, such as virt, for a Linux Image"
-        raise ConfigError("board", board.name, words)
-    else:
-        inside = board.ram[0] <= slot.at < sum(board.ram)
-        base = _up(slot.end if inside else board.ram[0])
+    base = {"elf": 0, "flat": board.load}.get(image.kind, _up(board.load))
     entry = board.entry if image.kind == "flat" else base + image.entry
     parts = [Part("image", base + s.at, s.size, s.data) for s in image.segments]
     return parts, entry
 
 
+def _refuse_without_tree(image: Image, board: Board, boot: Boot) -> None:
+    """Refuse what needs a device tree where no guest finds one."""
+    if image.kind == "linux":
+        words = "a board with a device tree, such as virt, for a Linux Image"
+        raise ConfigError("board", board.name, words)
+    for name, value in (("initrd", boot.initrd), ("dtb", boot.dtb)):
+        if value is not None:
+            words = "a board and registers that hand a device tree over, such as virt's"
+            raise ConfigError(name, f"{len(value)} bytes", words)
+
+
 def place(image: Image, board: Board, boot: Boot, *, wants_tree: bool) -> Placed:
-    """Lay everything out and check that it fits.
+    """Lay everything out, image, tree, RAM disk, and check that it fits.
 
     Raises
     ------
@@ -93,26 +96,26 @@ def place(image: Image, board: Board, boot: Boot, *, wants_tree: bool) -> Placed
     --------
     >>> from pyemu.guest import board, image
     >>> flat = image.read("x", bytes(8))
-    >>> hex(place(flat, board.get("virt"), Boot(), wants_tree=True).entry)
-    '0x40080000'
+    >>> placed = place(flat, board.get("virt"), Boot(), wants_tree=True)
+    >>> hex(placed.entry), hex(placed.dtb.at)
+    ('0x40080000', '0x40200000')
     """
     spec = board.dtb
     if spec is None and wants_tree:
         raise ConfigError("board.dtb", None, "a place: a register starts with it")
-    slot = Part("dtb", spec.address, spec.n_bytes) if spec and wants_tree else None
-    parts, entry = _image(image, board, slot)
-    initrd = None
-    if boot.initrd is not None:
-        if slot is None:
-            words = "a board and an image that read a device tree, such as virt's"
-            raise ConfigError("initrd", f"{len(boot.initrd)} bytes", words)
-        at = _up(max(part.end for part in parts))
-        parts.append(Part("initrd", at, len(boot.initrd), boot.initrd))
-        initrd = (at, at + len(boot.initrd))
-    if slot is not None:
-        parts.append(slot)
+    parts, entry = _image(image, board)
+    dtb = initrd = None
+    if spec is None or not wants_tree:
+        _refuse_without_tree(image, board, boot)
+    else:
+        end = max(part.end for part in parts)
+        dtb = Part("dtb", _up(end), spec.n_bytes)
+        parts.append(dtb)
+        if boot.initrd is not None:
+            initrd = Part("initrd", _up(dtb.end), len(boot.initrd), boot.initrd)
+            parts.append(initrd)
     _check(parts, board)
-    return Placed(tuple(parts), entry, initrd)
+    return Placed(tuple(parts), entry, dtb, initrd)
 
 
 def _check(parts: list[Part], board: Board) -> None:
@@ -142,7 +145,8 @@ def tree(placed: Placed, board: Board, boot: Boot, machine: tuple[int, int]) -> 
     if spec is None:
         raise ConfigError("board.dtb", None, "a place for the device tree")
     append = spec.append if boot.append is None else boot.append
-    chosen = devicetree.Chosen(append, placed.initrd)
+    disk = (placed.initrd.at, placed.initrd.end) if placed.initrd else None
+    chosen = devicetree.Chosen(append, disk)
     if boot.dtb is None:
         blob = devicetree.build(board, *machine, chosen)
     elif boot.append is None and boot.initrd is None:
@@ -150,6 +154,6 @@ def tree(placed: Placed, board: Board, boot: Boot, machine: tuple[int, int]) -> 
     else:
         blob = devicetree.patch("dtb", boot.dtb, chosen)
     if len(blob) > spec.n_bytes:
-        words = f"at most {spec.n_bytes} bytes, its slot at {spec.address:#x}"
+        words = f"at most {spec.n_bytes} bytes, the board's room for it"
         raise ConfigError("dtb", f"{len(blob)} bytes", words)
     return blob
