@@ -174,7 +174,7 @@ class Machine:
         until_guest_cyc: int = 0,
         until_exits: int = 0,
     ) -> Stop:
-        """Run until a limit, until every guest is off, until Ctrl-C or SIGTERM.
+        """Run until a limit, until every guest is off, or until Ctrl-C.
 
         Parameters
         ----------

@@ -190,11 +190,29 @@ class Pl011:
             self._wires.set_line(self._intid, level)
 
 
+class VirtioSlots:
+    """Virtio transports of 0x200 bytes without devices behind them (virtio 4.2.2)."""
+
+    SLOT: Final = 0x200
+    FIXED: Final = {0x000: 0x74726976, 0x004: 2}  # magic, version; device 0 is none
+
+    def __init__(self, wires: Wires) -> None:
+        self._wires = wires
+
+    def read(self, offset: int, size: int) -> int:
+        """Return magic and version; all else is 0."""
+        return self.FIXED.get(offset % self.SLOT, 0)
+
+    def write(self, offset: int, size: int, value: int) -> None:
+        """Ignore it."""
+
+
 DEVICES: Final[dict[str, Callable[[Wires], Device]]] = {
     "mailbox": Mailbox,
     "pl011": Pl011,
     "testdev": RecorderDev,
     "uart8250": Uart8250,
+    "virtio-mmio": VirtioSlots,
 }
 
 
