@@ -2,14 +2,17 @@
 #include <string.h>
 
 #include "account/account.h"
+#include "guest/watch.h"
 #include "host/horizon.h"
 #include "host/sched.h"
+#include "host/softtimer.h"
 #include "hw/gic.h"
 #include "hw/timer.h"
 #include "kvm/vgic.h"
 #include "kvm/vtimer.h"
 #include "policy/paths.h"
 #include "policy/steps.h"
+#include "state/deadline.h"
 #include "state/reset.h"
 
 static struct pcpu *pcpu_of(struct pyemu_machine *m, uint32_t vcpu)
@@ -45,11 +48,8 @@ int pyemu_move(struct pyemu_machine *m, uint32_t vcpu, uint32_t pcpu)
     } else if (th->state == T_RUNNABLE && m->rq_nodes[vcpu].queued != 0) {
         heap_remove(m->rq_nodes, &p->rq, vcpu);
         p->n_running--;
-        th->pcpu = pcpu;
         sched_set_move(m, th, PYEMU_NONE);
-        count(m, PYEMU_C_MIGRATIONS);
-        trace(m, p, vcpu, PYEMU_E_MIGRATE, pcpu);
-        msg_send(m, p, pcpu, &(struct message){.kind = MSG_WAKE, .vcpu = vcpu});
+        sched_migrate(m, p, vcpu, pcpu, false);
     }
     return PYEMU_OK;
 }
@@ -62,7 +62,25 @@ static uint32_t first_online(const struct pyemu_machine *m)
     return PYEMU_NONE;
 }
 
-/* CPUHP dying/starting: the timer PPI is disabled/enabled there (4.1). */
+/* A sleeper's hrtimers are taken over with it (hrtimers_dead_cpu). */
+static void take_over(struct pyemu_machine *m, uint32_t vcpu, uint32_t to)
+{
+    struct thread *th = &m->threads[vcpu];
+    struct pcpu *p = &m->pcpus[to];
+
+    for (uint32_t n = 2 * vcpu; n < 2 * vcpu + N_TIMERS; n++)
+        if (soft_cancel(m, n))
+            soft_arm(m, p, n, m->timer_nodes[n].key);
+    sched_set_move(m, th, PYEMU_NONE);
+    th->pcpu = to;
+    count(m, PYEMU_C_MIGRATIONS);
+    trace(m, p, vcpu, PYEMU_E_MIGRATE, to);
+}
+
+/*
+ * CPUHP starting/dying: the timer PPI is enabled/disabled there (4.1), the latter
+ * once no vCPU runs there any more. Threads go elsewhere, sleepers at once.
+ */
 int pyemu_pcpu_online(struct pyemu_machine *m, uint32_t pcpu, uint32_t online)
 {
     REQUIRE(m, pcpu < m->s->cfg.n_pcpus, "pcpu %u does not exist (0 to %u)", pcpu,
@@ -72,19 +90,28 @@ int pyemu_pcpu_online(struct pyemu_machine *m, uint32_t pcpu, uint32_t online)
     if ((p->online != 0) == (online != 0))
         return PYEMU_OK;
     p->online = online != 0;
-    gic_set_enabled(p, INTID_VTIMER, online != 0);
-    if (online != 0)
+    if (online != 0) {
+        gic_set_enabled(p, INTID_VTIMER, true);
         return PYEMU_OK;
+    }
     const uint32_t to = first_online(m);
 
     if (to == PYEMU_NONE) {
         p->online = 1;
-        gic_set_enabled(p, INTID_VTIMER, true);
         return machine_fail(m, PYEMU_EINVAL, "pcpu %u is the last one online", pcpu);
     }
-    for (uint32_t i = 0; i < m->s->cfg.n_vcpus; i++)
-        if (m->threads[i].pcpu == pcpu && m->threads[i].state != T_OFF)
+    if (p->cur >= m->s->cfg.n_vcpus)
+        gic_set_enabled(p, INTID_VTIMER, false);
+    for (uint32_t i = 0; i < m->s->cfg.n_vcpus; i++) {
+        if (m->threads[i].move_to == pcpu)
+            sched_set_move(m, &m->threads[i], to);
+        if (m->threads[i].pcpu != pcpu || m->threads[i].state == T_OFF)
+            continue;
+        if (m->threads[i].state == T_SLEEPING || m->threads[i].state == T_PAUSED)
+            take_over(m, i, to);
+        else
             (void)pyemu_move(m, i, to);
+    }
     return PYEMU_OK;
 }
 
@@ -130,10 +157,7 @@ int pyemu_vcpu_reset(struct pyemu_machine *m, uint32_t vcpu)
 
     if (loads)
         hook_run(m, p, v, PYEMU_H_LOAD);
-    for (uint32_t t = 0; t < N_TIMERS; t++) {
-        v->mem[t].ctl = 0;
-        vtimer_mem_written(m, v, t, p->now_cyc);
-    }
+    vtimer_reset(m, v, p->now_cyc);
     hook_run(m, p, v, PYEMU_H_RESET);
     if (loads)
         hook_run(m, p, v, PYEMU_H_PUT);
@@ -235,6 +259,8 @@ int pyemu_set_vcpu_state(struct pyemu_machine *m, uint32_t vcpu,
     v->mem[TIMER_P].ctl = in->ptimer.ctl & (CTL_ENABLE | CTL_IMASK);
     vtimer_mem_written(m, v, TIMER_V, p->now_cyc);
     vtimer_mem_written(m, v, TIMER_P, p->now_cyc);
+    deadline_withdraw(m, v, true);
+    deadline_arm(m, v, &v->mem[TIMER_V]);
     put_bit64(&v->flags, PYEMU_F_LEVEL_V, in->vtimer.level != 0);
     put_bit64(&v->flags, PYEMU_F_LEVEL_P, in->ptimer.level != 0);
     memcpy(v->regs, in->regs, sizeof v->regs);
@@ -276,6 +302,7 @@ int pyemu_reset_stats(struct pyemu_machine *m)
     REQUIRE(m, m->s->started != 0, "the machine has not been started");
     paths_fold(m); /* what stands in variants belongs to the time before */
     machine_reset_stats(m);
+    watch_reset(m);
     return PYEMU_OK;
 }
 

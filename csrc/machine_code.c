@@ -46,7 +46,8 @@ static struct a64_mem *memory(const struct pyemu_code_config *c, uint32_t n_cpus
                                     .n_cpus = n_cpus,
                                     .all_present = c->populated != 0,
                                     .has_crc32 = c->has_crc32 != 0,
-                                    .has_pan = c->has_pan != 0};
+                                    .has_pan = c->has_pan != 0,
+                                    .no_jit = c->no_jit != 0};
 
     for (uint32_t i = 0; i < c->n_regions; i++)
         config.region[i] = (struct a64_region){.base = c->regions[i].base,
@@ -138,6 +139,7 @@ void code_free(struct pyemu_machine *m)
             a64_mem_destroy(m->code_vms[i].mem);
     free(m->code);
     free(m->code_vms);
+    free(m->watch);
 }
 
 static int check_memory(struct pyemu_machine *m, uint32_t vm)

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Raised by one whenever anything below changes; the Python side compares it. */
-enum pyemu_version { PYEMU_API_VERSION = 3 };
+enum pyemu_version { PYEMU_API_VERSION = 5 };
 
 enum pyemu_status {
     PYEMU_OK = 0,
@@ -34,7 +34,9 @@ enum pyemu_stop {
     PYEMU_STOP_CALLBACK,    /* a policy step asks Python (slow path) */
     PYEMU_STOP_EXIT_LIMIT,  /* the requested number of guest exits was taken */
     PYEMU_STOP_INTERRUPTED, /* pyemu_interrupt() was called (Ctrl-C) */
-    PYEMU_STOP_MARK         /* machine code executed HINT 81: its region ends */
+    PYEMU_STOP_MARK,        /* machine code executed HINT 81: its region ends */
+    PYEMU_STOP_BREAK,       /* machine code is about to execute at a breakpoint */
+    PYEMU_STOP_STEP         /* the vCPU that steps has executed one instruction */
 };
 
 /* Hooks of a policy: each is an ordered list of guarded primitives. */
@@ -445,6 +447,9 @@ enum pyemu_counter {
     PYEMU_C_HOST_OOPS,         /* ISR dereferenced a NULL running vcpu (B01) */
     PYEMU_C_BAD_DEACTIVATE,    /* HW LR deactivated an inactive irq (I3) */
     PYEMU_C_SGIS_SENT,
+    PYEMU_C_DEADLINES_ARMED,     /* guest writes that left its timer able to fire */
+    PYEMU_C_DEADLINES_ACKED,     /* of them: acknowledged */
+    PYEMU_C_DEADLINES_WITHDRAWN, /* of them: replaced or masked before that */
     PYEMU_C_COUNT
 };
 
@@ -655,6 +660,7 @@ struct pyemu_code_config {
     uint32_t marks;    /* HINT 80 starts, HINT 81 ends the measured region */
     uint32_t has_crc32;
     uint32_t has_pan;
+    uint32_t no_jit;   /* interpret; the same run, slower */
     uint8_t cost_cyc[16]; /* by instruction class, 0 = 1; see a64/a64.h */
 };
 
@@ -742,6 +748,32 @@ int pyemu_code_get(struct pyemu_machine *m, uint32_t vcpu, uint32_t reg, uint64_
 int pyemu_code_set(struct pyemu_machine *m, uint32_t vcpu, uint32_t reg,
                    uint64_t value);
 uint64_t pyemu_code_insns(const struct pyemu_machine *m, uint32_t vcpu);
+/* Memory as a vCPU's EL1 translates it, whatever the permissions; no side effects. */
+int pyemu_code_read_virtual(struct pyemu_machine *m, uint32_t vcpu, uint64_t va,
+                            uint8_t *out, uint64_t n);
+int pyemu_code_write_virtual(struct pyemu_machine *m, uint32_t vcpu, uint64_t va,
+                             const uint8_t *data, uint64_t n);
+int pyemu_code_translate(struct pyemu_machine *m, uint32_t vcpu, uint64_t va,
+                         uint64_t *out);
+/* System registers by (op0 << 14 | op1 << 11 | CRn << 7 | CRm << 3 | op2). */
+int pyemu_code_sysreg_get(struct pyemu_machine *m, uint32_t vcpu, uint32_t reg,
+                          uint64_t *out);
+int pyemu_code_sysreg_set(struct pyemu_machine *m, uint32_t vcpu, uint32_t reg,
+                          uint64_t value);
+/* A breakpoint at an address of every vCPU of a VM; the next run goes past one. */
+int pyemu_code_break(struct pyemu_machine *m, uint32_t vm, uint64_t address,
+                     uint32_t insert);
+/* Runs stop once this vCPU has executed an instruction; 0xffffffff: none steps. */
+int pyemu_code_step(struct pyemu_machine *m, uint32_t vcpu);
+/* The vCPU that the last BREAK or STEP is about. */
+uint32_t pyemu_code_stopped(const struct pyemu_machine *m);
+/*
+ * Exits, guest cycles and handling cycles by function from now on. starts: first
+ * addresses, ascending; sums: 3 * (n + 1) numbers, of what precedes starts[0] first.
+ * Both are lent. period_cyc: guest cycles between samples; 0 ends the profile.
+ */
+int pyemu_code_profile(struct pyemu_machine *m, const uint64_t *starts, uint64_t n,
+                       uint64_t period_cyc, uint64_t *sums);
 /* The measured region starts here, as OP_RESET_STATS. */
 int pyemu_reset_stats(struct pyemu_machine *m);
 /* User space, where this vCPU is, switches its VM off: the others are told by kicks. */

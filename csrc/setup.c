@@ -357,8 +357,8 @@ int pyemu_set_vcpu(struct pyemu_machine *m, uint32_t vcpu,
     v->ended = 0;
     v->exit_cyc = PYEMU_NEVER;
     v->injected_cyc = PYEMU_NEVER;
-    v->counted_cval = PYEMU_NEVER;
-    v->acked_cval = PYEMU_NEVER;
+    v->counted = UINT32_MAX;
+    v->entry = c->entry;
     v->iar = INTID_SPURIOUS;
     if (vcpu_is_code(v))
         code_vgic_reset(m, v);

@@ -11,6 +11,7 @@ from .assemble import Options
 from .comparison import Comparison
 from .config import VM, Host, Move, Outside, Task, VCpu
 from .costs import CostModel
+from .debug import Guest, GuestReport
 from .errors import (
     CapacityError,
     ConfigError,
@@ -48,7 +49,9 @@ __all__ = [
     "ConfigError",
     "CostModel",
     "Exploration",
+    "Guest",
     "GuestError",
+    "GuestReport",
     "Histogram",
     "Host",
     "InternalError",

@@ -24,7 +24,7 @@ from .errors import (
 
 __all__ = ["API_VERSION", "Core", "borrow", "dtype", "enum", "hist_lows", "trace_hash"]
 
-API_VERSION: Final = 3
+API_VERSION: Final = 5
 NONE_U32: Final = 0xFFFFFFFF
 
 try:
@@ -190,7 +190,7 @@ class Core:
     """
 
     def __init__(self, cfg: Mapping[str, int]) -> None:
-        self._lent: dict[object, NDArray[Any]] = {}
+        self.lent: dict[object, NDArray[Any]] = {}
         out = ffi.new("struct pyemu_machine **")
         status = lib.pyemu_machine_new(ffi.new("struct pyemu_config *", dict(cfg)), out)
         self._m: Any = ffi.gc(out[0], lib.pyemu_machine_free)
@@ -204,7 +204,7 @@ class Core:
         if self._m is not None:
             ffi.release(self._m)
             self._m = None
-            self._lent.clear()
+            self.lent.clear()
 
     @property
     def handle(self) -> Any:
@@ -255,7 +255,7 @@ class Core:
         want = dtype(struct) if struct else U64
         decl = f"struct pyemu_{struct}[]" if struct else "uint64_t[]"
         self._call(f"set_{what}", *index, borrow(arr, want, decl), arr.size)
-        self._lent[(what, *index)] = arr
+        self.lent[(what, *index)] = arr
 
     def set_item(self, what: str, index: int, fields: Mapping[str, int]) -> None:
         """Describe one ``vm``, ``vcpu`` or ``task``."""
@@ -273,7 +273,7 @@ class Core:
         """Lend the trace buffer, an array of ``event``; an empty one ends tracing."""
         ptr = borrow(buf, dtype("event"), "struct pyemu_event[]", writable=True)
         self._call("set_trace", ptr, buf.size)
-        self._lent["trace"] = buf
+        self.lent["trace"] = buf
 
     def start(self) -> None:
         """Finish the description: the machine may run."""

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ._core import ffi, lib
-from ._ffi import Core
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["PC", "PSTATE", "SP", "CodeCore"]
+from ._core import ffi, lib
+from ._ffi import U64, Core, borrow
+
+__all__ = ["PC", "PSTATE", "SP", "CodeCore", "CodeProfile"]
 
 SP: Final = 31
 PC: Final = 32
 PSTATE: Final = 33
+NOBODY: Final = 0xFFFFFFFF
 
 
 class CodeCore:
@@ -53,3 +57,62 @@ class CodeCore:
     def insns(self, vcpu: int) -> int:
         """Return the instructions a vCPU has retired since it was made."""
         return int(lib.pyemu_code_insns(self._core.handle, vcpu))
+
+    def read_virtual(self, vcpu: int, address: int, n: int) -> bytes:
+        """Read memory as a vCPU's EL1 translates it; nothing changes by it."""
+        out = ffi.new("uint8_t[]", n)
+        self._core.command("code_read_virtual", vcpu, address, out, n)
+        return bytes(ffi.buffer(out))
+
+    def write_virtual(self, vcpu: int, address: int, data: bytes) -> None:
+        """Write memory as a vCPU's EL1 translates it, read-only pages too."""
+        lent = ffi.from_buffer("uint8_t[]", data)
+        self._core.command("code_write_virtual", vcpu, address, lent, len(data))
+
+    def translate(self, vcpu: int, address: int) -> int:
+        """Return the guest physical address behind a virtual one."""
+        out = ffi.new("uint64_t *")
+        self._core.command("code_translate", vcpu, address, out)
+        return int(out[0])
+
+    def get_sysreg(self, vcpu: int, reg: int) -> int:
+        """Return a system register by its encoding, no permissions checked."""
+        out = ffi.new("uint64_t *")
+        self._core.command("code_sysreg_get", vcpu, reg, out)
+        return int(out[0])
+
+    def set_sysreg(self, vcpu: int, reg: int, value: int) -> None:
+        """Change a system register."""
+        self._core.command("code_sysreg_set", vcpu, reg, value)
+
+    def set_break(self, vm: int, address: int, there: bool) -> None:
+        """Set or remove a breakpoint of all vCPUs of a VM."""
+        self._core.command("code_break", vm, address, int(there))
+
+    def set_step(self, vcpu: int | None) -> None:
+        """Make the next run end when a vCPU has executed one instruction."""
+        self._core.command("code_step", NOBODY if vcpu is None else vcpu)
+
+    def stopped(self) -> int:
+        """Return the vCPU that the last breakpoint or step is about."""
+        return int(lib.pyemu_code_stopped(self._core.handle))
+
+
+class CodeProfile:
+    """Sums by function that the core keeps: a row each for exits, guest, handling.
+
+    Parameters
+    ----------
+    starts
+        First addresses, ascending; row 0 of `sums` is what precedes them.
+    period_cyc
+        Guest cycles between samples; 1 is exact and slow.
+    """
+
+    def __init__(self, core: Core, starts: NDArray[np.uint64], period_cyc: int) -> None:
+        self.sums: NDArray[np.uint64] = np.zeros(3 * (starts.size + 1), dtype=U64)
+        first = borrow(starts, U64, "uint64_t[]")
+        out = borrow(self.sums, U64, "uint64_t[]", writable=True)
+        core.command("code_profile", first, starts.size, period_cyc, out)
+        core.lent["profile starts"] = starts
+        core.lent["profile sums"] = self.sums

@@ -50,7 +50,7 @@ TAGS: Final[dict[str, str]] = {
     "S": "a third-party note transcribes the figure and names paper and table",
     "U": "unverified: no text that was opened shows it",
     "D": "derived: arithmetic on published figures, or a split of one",
-    "F": "fitted to instruction counts recorded from real kernels",
+    "F": "fitted: instruction counts of recorded kernels, or a micro-bench log",
     "A": "assumed, or borrowed from another CPU",
     "A(U)": "borrowed from an unverified figure",
 }

@@ -41,6 +41,8 @@ PY_LAYERS = [
         "report",
         "progress",
         "costing",
+        "study",
+        "debug",
     },
     {
         "exploring",
@@ -62,7 +64,7 @@ PY_LAYERS = [
     {"policy", "result", "summary"},
     {"_ffi", "_ffi_code", "_ffi_explore"},
     {"config", "costs"},
-    {"units", "errors", "version", "_build_core", "_core"},
+    {"units", "errors", "files", "version", "_build_core", "_core"},
 ]
 
 

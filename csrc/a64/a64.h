@@ -118,6 +118,7 @@ struct a64_mem_config {
     bool all_present;      /* every page present from the start: no A64_STOP_STAGE2 */
     bool has_crc32;        /* ID_AA64ISAR0_EL1.CRC32 and the instructions */
     bool has_pan;          /* ID_AA64MMFR1_EL1.PAN and PSTATE.PAN */
+    bool no_jit;           /* interpret only; the same run, slower */
     uint8_t cost[A64_N_COST_CLASSES]; /* cycles; 0 = 1 */
     struct a64_region region[A64_MAX_REGIONS];
 };
@@ -144,6 +145,8 @@ int a64_mem_write(struct a64_mem *mem, uint64_t ipa, const void *buf, size_t len
  * end. */
 const uint8_t *a64_mem_peek(struct a64_mem *mem, uint64_t ipa, size_t len);
 bool a64_mem_is_present(const struct a64_mem *mem, uint64_t ipa);
+/* Does its CPUs' code run translated? False: interpreted. The run is the same. */
+bool a64_mem_has_jit(const struct a64_mem *mem);
 int a64_mem_set_present(struct a64_mem *mem, uint64_t ipa, uint64_t len, bool present);
 /* Trap list, for all CPUs on the memory: accesses to enc stop as A64_STOP_SYSREG. EL0
  * checks of the architecture come first; an encoding the core does not know may be
@@ -241,7 +244,7 @@ int a64_mem_load(struct a64_mem *mem, const void *buf, size_t len);
 /* Event counts of the core itself, for tests and tuning. */
 struct a64_stats {
     uint64_t blocks_decoded, insns_decoded, code_invalidations, slow_mem, walks,
-        exceptions;
+        exceptions, blocks_translated;
 };
 void a64_get_stats(const struct a64_cpu *cpu, struct a64_stats *stats);
 

@@ -7,6 +7,7 @@
 #include "decode.h"
 #include "except.h"
 #include "exec.h"
+#include "jit.h"
 #include "mem.h"
 #include "mmu.h"
 #include "sysreg.h"
@@ -115,7 +116,8 @@ enum a64_stop a64_run(struct a64_cpu *cpu, uint64_t budget_cyc, struct a64_exit 
     cpu->a.pending = PEND_NONE;
     cpu->deadline_cyc = cpu->a.now_cyc + budget_cyc;
     a64_soft_catch_up(cpu);
-    enum a64_stop stop = a64_exec(cpu);
+    bool generated = cpu->mem->jit != NULL && cpu->n_bp == 0;
+    enum a64_stop stop = generated ? a64_jit_exec(cpu) : a64_exec(cpu);
     if (cpu->a.excl.size != 0)
         a64_watch_reservation(cpu);
     if (exit != NULL) {

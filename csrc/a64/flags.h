@@ -11,12 +11,23 @@ static inline uint32_t a64_nzcv(const struct a64_arch *a) /* bits 3..0 = N Z C V
            (uint32_t)(a->fc << 1) | (uint32_t)(a->fv >> 63);
 }
 
+/* fn, fz, fc, fv for a NZCV, in that order. */
+static inline void a64_flag_words(uint32_t nzcv, uint64_t words[4])
+{
+    words[0] = (uint64_t)((nzcv >> 3) & 1) << 63;
+    words[1] = nzcv & 4 ? 0 : 1;
+    words[2] = (nzcv >> 1) & 1;
+    words[3] = (uint64_t)(nzcv & 1) << 63;
+}
+
 static inline void a64_set_nzcv(struct a64_arch *a, uint32_t nzcv)
 {
-    a->fn = (uint64_t)((nzcv >> 3) & 1) << 63;
-    a->fz = nzcv & 4 ? 0 : 1;
-    a->fc = (nzcv >> 1) & 1;
-    a->fv = (uint64_t)(nzcv & 1) << 63;
+    uint64_t words[4];
+    a64_flag_words(nzcv, words);
+    a->fn = words[0];
+    a->fz = words[1];
+    a->fc = words[2];
+    a->fv = words[3];
 }
 
 #define COND_EQ(a) ((a)->fz == 0)

@@ -5,6 +5,7 @@
 #include "a64.h"
 #include "bits.h"
 #include "decode.h"
+#include "flags.h"
 #include "mem.h"
 #include "mmu.h"
 
@@ -92,6 +93,14 @@ struct header {
 size_t a64_cpu_save_size(void)
 { return sizeof(struct header) + sizeof(struct a64_arch); }
 
+/* NZCV in one form, however they were computed: equal CPUs, equal records. */
+static void save_flags(const struct a64_cpu *cpu, uint8_t *record)
+{
+    uint64_t words[4];
+    a64_flag_words(a64_nzcv(&cpu->a), words);
+    memcpy(record + offsetof(struct a64_arch, fn), words, sizeof words);
+}
+
 int a64_cpu_save(const struct a64_cpu *cpu, void *buf, size_t len)
 {
     struct header h = { CPU_MAGIC, A64_API_VERSION, sizeof(struct a64_arch) };
@@ -99,6 +108,7 @@ int a64_cpu_save(const struct a64_cpu *cpu, void *buf, size_t len)
         return A64_EINVAL;
     memcpy(buf, &h, sizeof h);
     memcpy((uint8_t *)buf + sizeof h, &cpu->a, sizeof cpu->a);
+    save_flags(cpu, (uint8_t *)buf + sizeof h);
     return A64_OK;
 }
 

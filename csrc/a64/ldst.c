@@ -56,6 +56,31 @@ static enum a64_x translate_part(struct a64_cpu *cpu, struct a64_data *d, uint64
     return X_NEXT;
 }
 
+/* The soft TLB's entry if it holds all of an access that is aligned or, being
+ * unaligned, would have to look at the memory type: NULL = ask the translation. */
+static const struct a64_ftlb *soft_hit(const struct a64_cpu *cpu,
+                                       const struct a64_data *d)
+{
+    const struct a64_ftlb *e = &cpu->tlb[(d->va >> 12) % FTLB_SIZE];
+    uint64_t page = d->va & ~(uint64_t)(A64_PAGE_SIZE - 1);
+    if (d->unpriv || (d->va & (d->elem - 1)) != 0 ||
+        ((d->va + d->len - 1) & ~(uint64_t)(A64_PAGE_SIZE - 1)) != page)
+        return NULL;
+    return (d->write ? e->wtag : e->rtag) == page ? e : NULL;
+}
+
+static void soft_access(struct a64_data *d, const struct a64_ftlb *e)
+{
+    uint8_t *host = a64_soft_host(e, d->va);
+    d->pa = (e->pa & ~(uint64_t)(A64_PAGE_SIZE - 1)) | d->va % A64_PAGE_SIZE;
+    if (d->probe)
+        return;
+    if (d->write)
+        memcpy(host, d->buf, d->len);
+    else
+        memcpy(d->buf, host, d->len);
+}
+
 static void move(struct a64_cpu *cpu, struct a64_data *d, const struct part *p,
                  uint8_t *buf, uint32_t n)
 {
@@ -79,6 +104,11 @@ enum a64_x a64_data_access(struct a64_cpu *cpu, struct a64_data *d)
     if (unaligned && (d->aligned || (cpu->a.sr[SR_SCTLR] & SCTLR_A))) {
         a64_exception_dabt(cpu, d->va, FSC_ALIGNMENT, d->write, false);
         return X_EXC;
+    }
+    const struct a64_ftlb *hit = soft_hit(cpu, d);
+    if (hit != NULL) {
+        soft_access(d, hit);
+        return X_NEXT;
     }
     enum a64_x x = translate_part(cpu, d, d->va, &first);
     if (x != X_NEXT)
@@ -338,6 +368,11 @@ static bool zero_faults(struct a64_cpu *cpu, uint64_t va)
 enum a64_x a64_zero_block(struct a64_cpu *cpu, uint64_t va)
 {
     bool dropped = false;
+    const struct a64_ftlb *e = &cpu->tlb[(va >> 12) % FTLB_SIZE];
+    if (e->wtag == (va & ~(uint64_t)(A64_PAGE_SIZE - 1)) && !(e->pa & FTLB_DEVICE)) {
+        memset(a64_soft_host(e, va & ~63ull), 0, 64);
+        return X_NEXT;
+    }
     if (zero_faults(cpu, va))
         return X_EXC;
     for (uint64_t off = 0; off < 64; off += 16) {

@@ -6,6 +6,7 @@
 
 #include "bits.h"
 #include "exec.h"
+#include "jit.h"
 #include "ops.h"
 
 /* Exclusives Reservation Granule, 64 bytes: CTR_EL0.ERG says so too. */
@@ -80,7 +81,7 @@ static void revoke_write_tags(struct a64_cpu *cpu, struct a64_mem *mem, uint64_t
         return;
     for (int m = 0; m < N_MODES; m++)
         for (int i = 0; i < FTLB_SIZE; i++)
-            if (cpu->ftlb[m][i].pa == pa)
+            if ((cpu->ftlb[m][i].pa & ~(uint64_t)FTLB_DEVICE) == pa)
                 cpu->ftlb[m][i].wtag = TAG_NONE;
     cpu->wtag_seen = mem->wtag_gen;
 }
@@ -119,6 +120,7 @@ struct a64_code *a64_code_get(struct a64_cpu *cpu, struct a64_page *page, uint64
     struct a64_code *code = &mem->code[idx];
     mem->free_code = code->next_free;
     memset(code->slot, 0, sizeof code->slot);
+    memset(code->jit, 0, sizeof code->jit);
     code->slot[SLOTS_PER_PAGE].op = OP_PAGE_END;
     code->lines = 0;
     code->page = page;
@@ -254,6 +256,8 @@ struct a64_mem *a64_mem_create(const struct a64_mem_config *config)
         mem->code[i].next_free = i + 1 < mem->n_code ? i + 2 : 0;
     mem->free_code = 1;
     a64_exec_init(mem);
+    if (!config->no_jit)
+        mem->jit = a64_jit_create(mem);
     return mem;
 }
 
@@ -265,6 +269,7 @@ void a64_mem_destroy(struct a64_mem *mem)
         free(mem->ram[i].host);
         free(mem->ram[i].page);
     }
+    a64_jit_destroy(mem->jit);
     free(mem->cpu);
     free(mem->code);
     free(mem->fast_tab);
@@ -330,6 +335,9 @@ bool a64_mem_is_present(const struct a64_mem *mem, uint64_t ipa)
     const struct a64_page *page = a64_page_of(mem, ipa, &host);
     return page != NULL && (page->flags & PG_PRESENT);
 }
+
+bool a64_mem_has_jit(const struct a64_mem *mem)
+{ return mem->jit != NULL; }
 
 int a64_mem_set_present(struct a64_mem *mem, uint64_t ipa, uint64_t len, bool present)
 {

@@ -46,6 +46,10 @@ uint64_t a64_strip_tag(const struct a64_cpu *cpu, uint64_t va);
 /* Points cpu->tlb, cpu->fetch and sp_mask at the current EL, PAN and SCTLR. */
 void a64_mode_changed(struct a64_cpu *cpu);
 
+/* Where a VA that hits e lies. */
+static inline uint8_t *a64_soft_host(const struct a64_ftlb *e, uint64_t va)
+{ return (uint8_t *)(uintptr_t)(va + e->add); }
+
 /* Puts a translated RAM page into the soft TLB of mode. */
 void a64_ftlb_fill(struct a64_cpu *cpu, uint64_t va, const struct a64_xl *xl,
                    uint32_t mode);

@@ -27,7 +27,7 @@ void a64_ftlb_fill(struct a64_cpu *cpu, uint64_t va, const struct a64_xl *xl,
     e->wtag = (attrs & write) && !(xl->page->flags & (PG_CODE | PG_WATCH | PG_ROM))
                   ? tag
                   : TAG_NONE;
-    e->pa = xl->pa & ~mask64(12);
+    e->pa = (xl->pa & ~mask64(12)) | (attrs & AT_DEVICE ? FTLB_DEVICE : 0u);
     e->add = (uint64_t)(uintptr_t)xl->host - tag;
 }
 

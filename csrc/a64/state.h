@@ -109,7 +109,7 @@ struct a64_arch {
     /* Flags as words: N = fn<63>, Z = (fz == 0), C = fc (0 or 1), V = fv<63>. fn and fz
      * are both the last result (32-bit ones sign-extended), and differ only if software
      * wrote N and Z. */
-    uint64_t fn, fz, fc, fv;
+    uint64_t fn, fz, fc, fv; /* in this order, see a64_flag_words() */
     uint64_t pc;
     uint64_t sp[2]; /* SP_EL0, SP_EL1; the live one is x[R_SP] */
     uint64_t now_cyc, n_insns;
@@ -153,6 +153,7 @@ struct a64_code {
     uint64_t pa;
     uint32_t next_free; /* free list, index + 1 */
     uint32_t pad[3];
+    uint32_t jit[SLOTS_PER_PAGE]; /* translation of the block at a slot, 0 = none */
 };
 
 /* --- soft TLB
@@ -160,12 +161,12 @@ struct a64_code {
 /* A tag is the page's VA; the compare keeps an access's low bits, so misalignment
  * misses. */
 #define TAG_NONE 0x800ull
-enum { FTLB_SIZE = 256, FETCH_SIZE = 256 };
+enum { FTLB_SIZE = 256, FETCH_SIZE = 256, FTLB_DEVICE = 1 };
 
 struct a64_ftlb {
     uint64_t rtag, wtag;
     uint64_t add; /* host address = va + add */
-    uint64_t pa;  /* page */
+    uint64_t pa;  /* page, and FTLB_DEVICE: not Normal memory */
 };
 
 struct a64_fetch {
@@ -201,6 +202,7 @@ struct a64_mem {
     uint64_t trap_r[1024], trap_w[1024]; /* bit per encoding */
     const void **fast_tab; /* dispatch tables, filled by the executor at create */
     const void **step_tab;
+    struct a64_jit *jit; /* NULL: interpreted */
 };
 
 enum { MODE_EL0, MODE_EL1, MODE_EL1_PAN, N_MODES };
@@ -218,6 +220,12 @@ struct a64_cpu {
     uint32_t stop; /* enum a64_stop, with X_STOP and X_STOP_DONE */
     uint32_t n_bp;
     uint64_t bp[A64_MAX_BREAKPOINTS];
+    /* Of the code generator, jit.h; meaningless between runs. */
+    int64_t jit_left;   /* cycles after the block being executed */
+    uint64_t jit_insns; /* executed in this run */
+    uint64_t jit_page;  /* VA of the page being executed */
+    uint32_t jit_slot, jit_patch;
+    uint16_t jit_flags, jit_pad[3];
     struct a64_stats stats;
     struct a64_ftlb ftlb[N_MODES][FTLB_SIZE];
     struct a64_fetch fetch_cache[2][FETCH_SIZE];

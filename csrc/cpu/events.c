@@ -27,6 +27,7 @@ static void msg_apply(struct pyemu_machine *m, struct pcpu *p,
         inject_apply(m, p, msg);
         break;
     case MSG_WAKE:
+        sched_arrived(m, p, msg->vcpu, msg->arg);
         if (th->state == T_SLEEPING)
             sched_wake(m, p, msg->vcpu);
         else if (th->state == T_RUNNABLE && m->rq_nodes[msg->vcpu].queued == 0)

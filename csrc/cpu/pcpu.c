@@ -114,6 +114,8 @@ static void vcpu_step(struct pyemu_machine *m, struct pcpu *p)
 
 static bool must_stop(struct pyemu_machine *m)
 {
+    if (m->stop != 0) /* it has its reason */
+        return true;
     if (m->trace_n >= m->trace_stop)
         m->stop = PYEMU_STOP_TRACE_FULL + 1;
     else if (m->until_exits != 0 && m->s->exits >= m->until_exits)

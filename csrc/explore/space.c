@@ -270,7 +270,7 @@ static void derive_vcpu(struct pyemu_machine *m, struct vcpu *v)
     for (uint32_t t = 0; t < N_TIMERS; t++)
         timer_mem_recalc(v, t, EX_NOW);
     v->exit_cyc = PYEMU_NEVER;
-    v->counted_cval = 0;
+    v->deadline = v->counted = v->settled = 0;
     v->injected_cyc = PYEMU_NEVER;
     (void)m;
 }

@@ -7,6 +7,7 @@
 
 #include "account/account.h"
 #include "guest/guest.h"
+#include "guest/watch.h"
 #include "host/horizon.h"
 #include "hw/gic.h"
 #include "hw/timer.h"
@@ -14,6 +15,7 @@
 #include "run/code_call.h"
 #include "run/rules.h"
 #include "run/trap.h"
+#include "state/deadline.h"
 #include "state/reset.h"
 
 enum { MARK_BEGIN = 80, MARK_END = 81, GICV_BYTES = 0x2000 };
@@ -47,8 +49,14 @@ static void timer_written(struct pyemu_machine *m, struct pcpu *p, struct vcpu *
 
     a64_get_timer(code_cpu(m, v), which, &r->ctl, &r->cval_ticks);
     r->expiry_cyc = timer_expiry(&m->s->clock, r->cval_ticks, offset, p->now_cyc);
+    if (t == TIMER_V) {
+        deadline_withdraw(m, v, timer_line(p, TIMER_V));
+        deadline_arm(m, v, r);
+    }
     trace(m, p, vcpu_idx(m, v), KIND(PYEMU_E_TIMER_WRITE, t), r->cval_ticks);
     timer_recalc(m, p, t);
+    if (t == TIMER_V && timer_line(p, TIMER_V))
+        deadline_expired(m, v);
     horizon_update(m, p);
 }
 
@@ -57,7 +65,8 @@ static bool take(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
     const struct pyemu_op *op = &v->trap;
 
-    if (RULES[op->op].simple != 0 && m->paths != NULL && !guest_must_return(m)) {
+    if (RULES[op->op].simple != 0 && m->paths != NULL && !guest_must_return(m) &&
+        !watch_profiles(m)) {
         const uint32_t reason = op->op == PYEMU_OP_FAULT && (op->flags & 1U) != 0
                                     ? (uint32_t)PYEMU_X_IABT_LOW
                                     : RULES[op->op].reason;
@@ -146,10 +155,19 @@ static void mark(struct pyemu_machine *m, const struct pcpu *p, const struct vcp
     if (number == MARK_BEGIN) {
         paths_fold(m); /* what stands in variants belongs to the time before */
         machine_reset_stats(m);
+        watch_reset(m);
     } else if (number == MARK_END) {
         m->stop = PYEMU_STOP_MARK + 1;
         m->stop_vcpu = vcpu_idx(m, v);
     }
+}
+
+/* A debugger wants to look. */
+static void stop_here(struct pyemu_machine *m, const struct vcpu *v,
+                      enum pyemu_stop why)
+{
+    m->stop = (uint32_t)why + 1;
+    m->stop_vcpu = vcpu_idx(m, v);
 }
 
 static bool wait_for(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, bool wfi)
@@ -179,34 +197,63 @@ static bool on_stop(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     case A64_STOP_WFI: return wait_for(m, p, v, true);
     case A64_STOP_WFE: return wait_for(m, p, v, false);
     case A64_STOP_MARK: mark(m, p, v, e->value); return true;
+    case A64_STOP_BREAKPOINT: stop_here(m, v, PYEMU_STOP_BREAK); return true;
     default: return true; /* budget: the horizon; others are not asked for */
     }
+}
+
+/* Accounts for a watched run of the processor; left: the exit that ended it. */
+static void watched(struct pyemu_machine *m, const struct pcpu *p, const struct vcpu *v,
+                    uint64_t from_cyc, const struct a64_exit *left)
+{
+    /* a region that began in it leaves nothing before its beginning */
+    watch_ran(m, v, p->now_cyc - max_u64(from_cyc, v->entry_cyc));
+    if (left == NULL)
+        return;
+    watch_left(m, v, left->pc);
+    if (watch_stepped(m, v))
+        stop_here(m, v, PYEMU_STOP_STEP);
 }
 
 void code_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
               uint64_t limit_cyc)
 {
+    const bool watch = watch_is_on(m);
     struct a64_cpu *cpu = code_cpu(m, v);
     struct a64_exit e;
 
     sync_in(m, p, cpu);
+    if (watch)
+        watch_begin(m, v);
     while (m->stop == 0) {
         if ((p->uie | p->eisr) != 0)
             guest_maintenance(p, v);
+        if (watch && watch_stepped(m, v)) {
+            stop_here(m, v, PYEMU_STOP_STEP);
+            return;
+        }
         if ((p->flags & FLAG(PIRQ)) != 0) {
             trap_irq(m, p, v);
+            if (watch)
+                watch_left(m, v, a64_get_pc(cpu));
             return;
         }
         const uint64_t until = min_u64(limit_cyc, p->horizon_cyc);
+        const uint64_t from = p->now_cyc;
 
-        if (p->now_cyc >= until)
+        if (from >= until)
             return;
         a64_set_irq(cpu, code_irq_line(p, v), false);
-        a64_set_now(cpu, p->now_cyc);
-        const enum a64_stop stop = a64_run(cpu, until - p->now_cyc, &e);
+        a64_set_now(cpu, from);
+        const uint64_t room = watch ? watch_budget(m, v, until - from) : until - from;
+        const enum a64_stop stop = a64_run(cpu, room, &e);
 
         p->now_cyc = a64_now(cpu);
-        if (!on_stop(m, p, v, stop, &e) || guest_must_return(m))
+        const bool inside = on_stop(m, p, v, stop, &e);
+
+        if (watch)
+            watched(m, p, v, from, inside ? NULL : &e);
+        if (!inside || guest_must_return(m))
             return;
     }
 }

@@ -7,6 +7,7 @@
 #include "hw/timer.h"
 #include "hw/vcpuif.h"
 #include "kvm/vgic.h"
+#include "state/deadline.h"
 
 uint64_t ops_random(const struct pyemu_machine *m, struct vcpu *v)
 {
@@ -79,16 +80,6 @@ static void write_timer(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     }
 }
 
-/* A deadline that the guest withdraws before it acknowledged is not lost. */
-static void note_silenced(struct pyemu_machine *m, const struct pcpu *p, struct vcpu *v,
-                          uint32_t t)
-{
-    if (t != TIMER_V || !timer_line(p, t) || v->acked_cval == p->hw[t].cval_ticks)
-        return;
-    v->acked_cval = p->hw[t].cval_ticks;
-    m->s->n_settled++;
-}
-
 bool ops_timer(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
                const struct pyemu_op *op)
 {
@@ -98,12 +89,17 @@ bool ops_timer(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
         return false;
     const uint64_t before_cyc = p->hw[op->a].expiry_cyc;
 
-    note_silenced(m, p, v, op->a);
     charge(m, p, PYEMU_P_G_SYSREG);
+    if (op->a == TIMER_V)
+        deadline_withdraw(m, v, timer_line(p, TIMER_V));
     write_timer(m, p, v, op);
+    if (op->a == TIMER_V)
+        deadline_arm(m, v, &p->hw[TIMER_V]);
     trace(m, p, vcpu_idx(m, v), KIND(PYEMU_E_TIMER_WRITE, op->a),
           p->hw[op->a].cval_ticks);
     timer_recalc(m, p, op->a);
+    if (op->a == TIMER_V && timer_line(p, TIMER_V))
+        deadline_expired(m, v); /* the line may have been high before */
     if (before_cyc == p->horizon_cyc) /* else recalc has done what is needed */
         horizon_update(m, p);
     return true;
@@ -113,14 +109,12 @@ bool ops_timer(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
 static void ack_vtimer(struct pyemu_machine *m, const struct pcpu *p, struct vcpu *v)
 {
     count(m, PYEMU_C_TICKS_ACKED);
-    if (timer_line(p, TIMER_V) && v->acked_cval != p->hw[TIMER_V].cval_ticks) {
-        v->acked_cval = p->hw[TIMER_V].cval_ticks;
-        m->s->n_settled++;
-    }
-    if (timer_line(p, TIMER_V))
+    if (timer_line(p, TIMER_V)) {
+        deadline_ack(m, v);
         hist_add(m, HIST_TIMER, p->now_cyc - p->hw[TIMER_V].expiry_cyc);
-    else
+    } else {
         count(m, PYEMU_C_GUEST_SPURIOUS);
+    }
     if (v->injected_cyc != PYEMU_NEVER && v->injected_cyc <= p->now_cyc)
         hist_add(m, HIST_INJECT, p->now_cyc - v->injected_cyc);
     v->injected_cyc = PYEMU_NEVER;

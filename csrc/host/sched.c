@@ -2,6 +2,8 @@
 #include "host/sched.h"
 
 #include "account/account.h"
+#include "host/softtimer.h"
+#include "hw/gic.h"
 
 void sched_account(struct pyemu_machine *m, struct pcpu *p)
 {
@@ -158,10 +160,11 @@ void sched_wake(struct pyemu_machine *m, struct pcpu *p, uint32_t t)
         return;
     }
     if (th->move_to != PYEMU_NONE) {
-        th->pcpu = th->move_to;
+        const uint32_t to = th->move_to;
+
         sched_set_move(m, th, PYEMU_NONE);
-        count(m, PYEMU_C_MIGRATIONS);
-        trace(m, p, t, PYEMU_E_MIGRATE, th->pcpu);
+        sched_migrate(m, p, t, to, true);
+        return;
     }
     if (th->pcpu == pcpu_idx(m, p)) {
         wake_here(m, p, t);
@@ -170,6 +173,35 @@ void sched_wake(struct pyemu_machine *m, struct pcpu *p, uint32_t t)
     count(m, PYEMU_C_IPIS_SENT);
     charge(m, p, PYEMU_P_IPI_SEND);
     msg_send(m, p, th->pcpu, &(struct message){.kind = MSG_WAKE, .vcpu = t});
+}
+
+void sched_migrate(struct pyemu_machine *m, struct pcpu *p, uint32_t t, uint32_t to,
+                   bool by_ipi)
+{
+    uint32_t brought = 0;
+
+    for (uint32_t i = 0; i < N_TIMERS && t < m->s->cfg.n_vcpus; i++)
+        if (soft_cancel(m, 2 * t + i))
+            brought |= bit32(i); /* its key stays */
+    m->threads[t].pcpu = to;
+    count(m, PYEMU_C_MIGRATIONS);
+    trace(m, p, t, PYEMU_E_MIGRATE, to);
+    if (by_ipi) {
+        count(m, PYEMU_C_IPIS_SENT);
+        charge(m, p, PYEMU_P_IPI_SEND);
+    }
+    msg_send(m, p, to, &(struct message){.kind = MSG_WAKE, .vcpu = t, .arg = brought});
+}
+
+/* A reset may have disarmed one while it was under way. */
+void sched_arrived(struct pyemu_machine *m, struct pcpu *p, uint32_t t,
+                   uint32_t brought)
+{
+    const uint64_t armed[N_TIMERS] = {FLAG(BG_ARMED), FLAG(PT_ARMED)};
+
+    for (uint32_t i = 0; i < N_TIMERS && brought != 0; i++)
+        if (has_bit32(brought, i) && (m->vcpus[t].flags & armed[i]) != 0)
+            soft_arm(m, p, 2 * t + i, m->timer_nodes[2 * t + i].key);
 }
 
 /* The current thread is off the pCPU; bookkeeping of its time. */
@@ -189,13 +221,12 @@ void sched_thread_off(struct pyemu_machine *m, struct pcpu *p, uint32_t state)
     }
     p->cur = PYEMU_NONE;
     th->state = state;
+    if (p->online == 0)
+        gic_set_enabled(p, INTID_VTIMER, false); /* CPUHP dying comes after (4.1) */
     if (state != T_RUNNABLE)
         return;
     if (th->move_to != PYEMU_NONE && th->move_to != pcpu_idx(m, p)) {
-        th->pcpu = th->move_to;
-        count(m, PYEMU_C_MIGRATIONS);
-        trace(m, p, t, PYEMU_E_MIGRATE, th->pcpu);
-        msg_send(m, p, th->pcpu, &(struct message){.kind = MSG_WAKE, .vcpu = t});
+        sched_migrate(m, p, t, th->move_to, false);
     } else {
         sched_enqueue(m, p, t, false);
     }

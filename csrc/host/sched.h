@@ -22,6 +22,17 @@ void sched_wake(struct pyemu_machine *m, struct pcpu *p, uint32_t t);
 /* Sets or clears (PYEMU_NONE) the pending migration of a thread. */
 void sched_set_move(struct pyemu_machine *m, struct thread *th, uint32_t to);
 
+/*
+ * A thread leaves p for another pCPU, by message. Its soft timers go with
+ * it: one left behind would send from there outside the windows.
+ */
+void sched_migrate(struct pyemu_machine *m, struct pcpu *p, uint32_t t, uint32_t to,
+                   bool by_ipi);
+
+/* It has arrived: the soft timers it brought (bit 0: virtual) are armed here. */
+void sched_arrived(struct pyemu_machine *m, struct pcpu *p, uint32_t t,
+                   uint32_t brought);
+
 /* Message to another pCPU, at least the least latency away. */
 void msg_send(struct pyemu_machine *m, const struct pcpu *from, uint32_t to,
               const struct message *msg);

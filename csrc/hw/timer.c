@@ -3,6 +3,7 @@
 
 #include "account/account.h"
 #include "hw/gic.h"
+#include "state/deadline.h"
 
 uint64_t timer_expiry(const struct clock *c, uint64_t cval_ticks,
                       uint64_t offset_ticks, uint64_t now_cyc)
@@ -36,14 +37,8 @@ static inline void line_change(struct pcpu *p, uint32_t t, bool level,
 
 void timer_count_expiry(struct pyemu_machine *m, const struct pcpu *p)
 {
-    if (p->running == PYEMU_NONE)
-        return;
-    struct vcpu *v = &m->vcpus[p->running];
-
-    if (v->counted_cval == p->hw[TIMER_V].cval_ticks)
-        return;
-    v->counted_cval = p->hw[TIMER_V].cval_ticks;
-    count(m, PYEMU_C_EXPIRIES);
+    if (p->running != PYEMU_NONE)
+        deadline_expired(m, &m->vcpus[p->running]);
 }
 
 /* The output line changed, or its change is still under way. */

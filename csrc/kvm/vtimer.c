@@ -7,6 +7,7 @@
 #include "host/sched.h"
 #include "host/softtimer.h"
 #include "kvm/vgic.h"
+#include "state/deadline.h"
 
 void vtimer_mem_written(struct pyemu_machine *m, struct vcpu *v, uint32_t t,
                         uint64_t now_cyc)
@@ -16,6 +17,16 @@ void vtimer_mem_written(struct pyemu_machine *m, struct vcpu *v, uint32_t t,
     v->mem[t].expiry_cyc =
         timer_expiry(&m->s->clock, v->mem[t].cval_ticks, offset, now_cyc);
     timer_mem_recalc(v, t, now_cyc);
+}
+
+void vtimer_reset(struct pyemu_machine *m, struct vcpu *v, uint64_t now_cyc)
+{
+    for (uint32_t t = 0; t < N_TIMERS; t++) {
+        v->mem[t].ctl = 0;
+        vtimer_mem_written(m, v, t, now_cyc);
+    }
+    deadline_withdraw(m, v, true);
+    deadline_arm(m, v, &v->mem[TIMER_V]);
 }
 
 uint64_t vtimer_earliest(const struct vcpu *v)

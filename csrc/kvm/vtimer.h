@@ -20,6 +20,9 @@ void vtimer_soft(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
 void vtimer_mem_written(struct pyemu_machine *m, struct vcpu *v, uint32_t t,
                         uint64_t now_cyc);
 
+/* kvm_reset_vcpu: both timers off; what was armed is withdrawn. */
+void vtimer_reset(struct pyemu_machine *m, struct vcpu *v, uint64_t now_cyc);
+
 /* should_fire of the emulated soft timer expiry: earliest that can fire. */
 uint64_t vtimer_earliest(const struct vcpu *v);
 

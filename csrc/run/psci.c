@@ -35,10 +35,7 @@ void psci_power_on(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
 {
     if ((v->flags & FLAG(POWERED_OFF)) == 0)
         return; /* ALREADY_ON */
-    for (uint32_t t = 0; t < N_TIMERS; t++) { /* kvm_reset_vcpu */
-        v->mem[t].ctl = 0;
-        vtimer_mem_written(m, v, t, p->now_cyc);
-    }
+    vtimer_reset(m, v, p->now_cyc); /* kvm_reset_vcpu */
     hook_run(m, p, v, PYEMU_H_RESET);
     v->flags &= ~FLAG(POWERED_OFF);
     v->compute_cyc = 0;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "state/deadline.h"
+
 static void reset_threads(struct pyemu_machine *m)
 {
     for (uint32_t i = 0; i < m->s->cfg.n_vcpus; i++) {
@@ -27,7 +29,7 @@ uint64_t reset_open_deadlines(const struct pyemu_machine *m)
     uint64_t n = 0;
 
     for (uint32_t i = 0; i < m->s->cfg.n_vcpus; i++)
-        n += m->vcpus[i].counted_cval != m->vcpus[i].acked_cval;
+        n += deadline_open(&m->vcpus[i]);
     return n;
 }
 

@@ -208,8 +208,12 @@ struct vcpu {
     uint64_t compute_saved;  /* under the interrupt handler */
     uint64_t oncpu_cyc;
     uint64_t loads;
-    uint64_t counted_cval; /* deadline whose expiry has been counted */
-    uint64_t acked_cval;   /* deadline that was acknowledged or withdrawn */
+    uint64_t written_cval; /* virtual timer as the guest last wrote it */
+    uint32_t written_ctl;
+    uint32_t deadline;     /* number of that write: state/deadline.h */
+    uint32_t counted;      /* deadline whose expiry has been noticed */
+    uint32_t settled;      /* deadline acknowledged, withdrawn, or none */
+    uint32_t entry;        /* op where it starts after a reset */
     uint64_t injected_cyc; /* when 27 last became pending */
     uint64_t user_levels;
     uint64_t answer;       /* of the last policy callback, +1 */
@@ -368,6 +372,7 @@ struct value_table {
 struct path_cache;
 struct a64_cpu;
 struct a64_mem;
+struct code_watch;
 
 /* One VM's memory and the frames of its interrupt controller. */
 struct code_vm {
@@ -400,6 +405,7 @@ struct pyemu_machine {
     struct path_cache *paths;
     struct a64_cpu **code;         /* per vCPU, NULL: op programs; NULL: none at all */
     struct code_vm *code_vms;      /* per VM */
+    struct code_watch *watch;      /* debugger and profiler; NULL: never asked for */
     struct pyemu_event *trace;
     uint64_t trace_cap;
     uint64_t trace_n;

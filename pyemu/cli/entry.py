@@ -17,6 +17,7 @@ from ..errors import PyemuError, TraceError
 from ..version import VERSION
 from . import (
     bugs,
+    calibrate,
     compare,
     explore,
     guest,
@@ -26,6 +27,7 @@ from . import (
     profile,
     profiles,
     run,
+    study,
     validate,
 )
 
@@ -41,9 +43,11 @@ VERBS: Final = (
     bugs,
     guest,
     microbench,
+    calibrate,
     loads,
     policies,
     profiles,
+    study,
 )
 
 

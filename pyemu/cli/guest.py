@@ -66,6 +66,14 @@ def _output(run: argparse.ArgumentParser) -> None:
         metavar="TEXT|CYCLES",
         help="stop when the console shows this, or, a number, at this host cycle",
     )
+    option(
+        "--symbols",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="ELF file or nm output: report exits and cycles by function",
+    )
+    option("--gdb", metavar="PORT", help="let a gdb on this machine drive the guest")
     option("--json", action="store_true", help="print one JSON object")
     option("--console", metavar="FILE", help="write the guest's console here")
 

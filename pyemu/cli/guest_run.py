@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from .._ffi_code import CodeCore
 from ..config import VM, Host
+from ..debug import Guest
+from ..debug.server import serve
 from ..errors import ConfigError, GuestError, TraceError
 from ..guest import machine_code
 from ..guest.board import WORDS
@@ -172,21 +174,37 @@ def main(args: argparse.Namespace) -> int:
         _progress(machine, args)
         if until_cyc is None:
             until_cyc = LIMIT_S * machine.blueprint.clock.cpu_hz
+        guest = Guest.of(machine, args.symbols)
         reason = "guest error"
         with _sigterm_as_ctrl_c(), _shown(console, args.console, not args.json):
             try:
-                reason = machine.run(until_cyc=until_cyc).reason
+                reason = _run(guest, args.gdb, until_cyc)
             except GuestError as exc:
                 failure = exc
-        _report(args, machine, phases, reason)
+        _report(args, guest, phases, reason)
     if failure is not None:
         raise failure
     return 130 if reason == "interrupted" else 0
 
 
+def _run(guest: Guest, port: str | None, until_cyc: int) -> str:
+    """Run it, or let gdb do so; return why it ended."""
+    if port is not None:
+        number = parse_int("--gdb", port)
+        how = serve(guest, number, until_cyc=until_cyc, listening=_announce)
+        if how != "detach":
+            return {"gone": "gdb client gone", "kill": "killed by gdb"}.get(how, how)
+    return guest.run(until_cyc=until_cyc).reason
+
+
+def _announce(port: int) -> None:
+    print(f"gdb: target remote 127.0.0.1:{port}", file=sys.stderr, flush=True)
+
+
 def _report(
-    args: argparse.Namespace, machine: Machine, phases: Phases, reason: str
+    args: argparse.Namespace, guest: Guest, phases: Phases, reason: str
 ) -> None:
+    machine = guest.machine
     outcome = machine.bus.outcomes[0]
     result = machine.region or machine.result(args.image)
     insns = _insns(machine)
@@ -197,6 +215,8 @@ def _report(
         shown = _plain(result, insns, round(mips, 3))
         shown["results"] = {**results, **({"phases": by_phase} if by_phase else {})}
         shown |= {"stop": reason, "exit_code": outcome.exit_code}
+        if args.symbols:
+            shown["by_symbol"] = guest.report().by_symbol()
         print_json(shown)
         return
     print(result)
@@ -206,6 +226,8 @@ def _report(
         print(f"phase {name:<12} EPMC {counts['epmc']:8.1f}: {exits}")
     for slot, value in sorted(outcome.results.items()):
         print(f"result {slot:<2} {value}")
+    if args.symbols:
+        print(f"\n{guest.report().table()}")
     if outcome.exit_code is not None:
         print(f"exit code {outcome.exit_code}")
 

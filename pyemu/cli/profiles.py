@@ -1,4 +1,4 @@
-"""``pyemu profiles``: the cost profiles and where their numbers come from."""
+"""``pyemu profiles``: the cost profiles, their sources, and published rows beside."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import argparse
 from typing import Any
 
 from .. import costs
+from ..costing import check
+from ..errors import ConfigError
+from ..progress import stages
 from ..summary import align
 from ..units import format_hz
 from .options import print_json
@@ -15,15 +18,19 @@ __all__ = ["add", "main"]
 
 def add(verbs: Any) -> None:
     """Register the verb."""
-    parser = verbs.add_parser("profiles", help="list cost profiles, or show one")
-    parser.add_argument("action", nargs="?", default="list", metavar="list|show|NAME")
+    parser = verbs.add_parser("profiles", help="list, show, check against publications")
+    parser.add_argument(
+        "action", nargs="?", default="list", metavar="list|show|check|NAME"
+    )
     parser.add_argument("name", nargs="?", help="name or TOML file")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(main=main)
 
 
 def main(args: argparse.Namespace) -> int:
-    """List or show; return the exit code."""
+    """List, show or check; return the exit code."""
+    if args.action == "check":
+        return _check(args)
     name = args.name if args.action in ("list", "show") else args.action
     models = [costs.get(one) for one in ([name] if name else costs.names())]
     if args.json:
@@ -35,6 +42,20 @@ def main(args: argparse.Namespace) -> int:
         width = max(len(model.name) for model in models)
         for model in models:
             print(f"{model.name:<{width}}  {_head(model)}")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    if args.name is not None:
+        costs.get(args.name)
+    rows = check.check(args.name, stages("profiles check"))
+    if not rows:
+        words = "a profile that publications stand beside; or none, for all"
+        raise ConfigError("profiles check", args.name, words)
+    if args.json:
+        print_json({"schema": 1, "rows": [one.to_json() for one in rows]})
+    else:
+        print(check.table(rows))
     return 0
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .. import costs
 from .operations import MICROBENCH, OPERATIONS, Setting, measure_cyc
 
 __all__ = ["NOT_MODELLED", "Bench", "microbench", "rows_ns"]
@@ -67,13 +66,8 @@ def rows_ns(
     setting: Setting, names: Sequence[str] = MICROBENCH, n: int | None = None
 ) -> dict[str, float]:
     """Return the average ns of some operations, each measured by a run."""
-    hz = _model(setting).cpu_hz
+    hz = setting.model.cpu_hz
     return {name: measure_cyc(name, setting, n) * 1e9 / hz for name in names}
-
-
-def _model(setting: Setting) -> costs.CostModel:
-    model = setting.profile
-    return costs.get(model) if isinstance(model, str) else model
 
 
 def microbench(
@@ -94,7 +88,7 @@ def microbench(
     >>> bench.rows_ns["hvc"] < bench.rows_ns["mmio_read_vgic"]
     True
     """
-    model = _model(setting)
+    model = setting.model
     rows: dict[str, float] = {}
     for name in MICROBENCH:
         if progress is not None:

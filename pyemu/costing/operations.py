@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _ffi, costs
-from ..config import VM, Host, VCpu, whole
+from ..config import VM, Host, VCpu, one_of, whole
 from ..errors import InternalError, unknown_name
 from ..guest import loads
 from ..guest.ops import PPI_VTIMER, Compiled, Program
@@ -30,7 +30,14 @@ from ..machine import Machine
 if TYPE_CHECKING:
     from ..policy import Policy
 
-__all__ = ["MICROBENCH", "OPERATIONS", "Operation", "Setting", "measure_cyc"]
+__all__ = [
+    "HARNESSES",
+    "MICROBENCH",
+    "OPERATIONS",
+    "Operation",
+    "Setting",
+    "measure_cyc",
+]
 
 BEGIN, END = 1, 2
 DEVICE_INTID: Final = 2  # an edge, as an MSI is
@@ -39,6 +46,7 @@ PEER: Final = 7  # register that WAIT_REG compares with
 WARMUP: Final = 8
 FAR_TICKS: Final = 2**40
 SETTLE_CYC: Final = 200_000
+HARNESSES: Final = ("lean", "stock")
 PHASES: Final = 16
 MOST_EVENTS: Final = 2**22
 EVENT: Final = _ffi.enum("event_kind", "PYEMU_E_")
@@ -46,13 +54,49 @@ EVENT: Final = _ffi.enum("event_kind", "PYEMU_E_")
 
 @dataclass(frozen=True)
 class Setting:
-    """On which machine, and under which policy, an operation is measured."""
+    """On which machine, and under which policy, an operation is measured.
+
+    Attributes
+    ----------
+    profile, policy, gic, vhe
+        The machine; None is what the profile says.
+    cycles
+        Cycles of single primitives, instead of the profile's.
+    harness
+        ``"lean"``: a turn of the loop is the operation alone. ``"stock"``: it also
+        reads the counter behind an isb, as micro-bench did before 2023-12.
+    """
 
     profile: costs.CostModel | str
     policy: Policy | str
     gic: str | None = None
     vhe: bool | None = None
-    costs: Mapping[str, int] | None = None
+    cycles: Mapping[str, int] | None = None
+    harness: str = "lean"
+
+    @property
+    def model(self) -> costs.CostModel:
+        """The profile, read."""
+        if isinstance(self.profile, str):
+            return costs.get(self.profile)
+        return self.profile
+
+    def turn_cyc(self) -> int:
+        """Return the cycles the harness adds to a turn of the loop.
+
+        Raises
+        ------
+        ConfigError
+            For an unknown harness.
+        """
+        if one_of("harness", self.harness, HARNESSES) == "lean":
+            return 0
+        gic = self.gic or self.model.gic
+        vhe = self.model.vhe if self.vhe is None else self.vhe
+        rows = dict.fromkeys(("isb", "g_sysreg"), 0)
+        for name in rows:
+            rows[name] = self.model.costs[name].cost_cyc(gic, vhe)
+        return sum((self.cycles or {}).get(name, cyc) for name, cyc in rows.items())
 
     def host(self, pcpus: int, **more: Any) -> Host:
         """Return the host with so many pCPUs."""
@@ -108,7 +152,7 @@ def _play(
         *(host, (VM(vcpus=vcpus, load=load),)),
         policy=setting.policy,
         trace=MOST_EVENTS,
-        cost_override=setting.costs,
+        cost_override=setting.cycles,
     ) as machine:
         machine.run()
         events = machine.events
@@ -124,7 +168,7 @@ def _between_marks(events: NDArray[Any]) -> int:
     return int(end[0]) - int(begin[0])
 
 
-def _loop(body: Callable[[Program], object], n: int) -> Compiled:
+def _loop(body: Callable[[Program], object], n: int, turn_cyc: int) -> Compiled:
     """`n` times the body between the marks, interrupts masked, timer armed far."""
     p = Program("operation").irq_off().timer_set(FAR_TICKS)
     p.emit("ack")  # nothing is pending: what is ended below is the spurious INTID
@@ -133,19 +177,21 @@ def _loop(body: Callable[[Program], object], n: int) -> Compiled:
     p.mark(BEGIN)
     with p.loop(n):
         body(p)
+        if turn_cyc:
+            p.compute(turn_cyc)
     return p.mark(END).end().build()
 
 
 def _simple(body: Callable[[Program], object]) -> Callable[[Setting, int], float]:
     def run(setting: Setting, n: int) -> float:
-        program = _loop(body, n)
+        program = _loop(body, n, setting.turn_cyc())
         events, _ = _play(setting, [program], setting.host(1), (VCpu(),))
         return _between_marks(events) / n
 
     return run
 
 
-def _pingpong(vcpu: int, n: int) -> Compiled:
+def _pingpong(vcpu: int, n: int, turn_cyc: int) -> Compiled:
     """One side; vCPU 0 sends first and has the marks."""
     p = Program("ipi").irq_off().timer_set(FAR_TICKS).irq_on()
     if vcpu == 0:
@@ -156,6 +202,8 @@ def _pingpong(vcpu: int, n: int) -> Compiled:
                 p.sgi(1, 1)
             wait = p.new_label()
             p.label(wait).wait_reg(COUNTER, 1, wait).count(PEER)
+            if turn_cyc:
+                p.compute(turn_cyc)
             if vcpu == 1:
                 p.sgi(1, 0)
         if vcpu == 0:
@@ -167,7 +215,7 @@ def _pingpong(vcpu: int, n: int) -> Compiled:
 
 def _ipi(setting: Setting, n: int) -> float:
     vcpus = (VCpu(affinity=(0,)), VCpu(affinity=(1,)))
-    programs = [_pingpong(v, n) for v in range(2)]
+    programs = [_pingpong(v, n, setting.turn_cyc()) for v in range(2)]
     events, _ = _play(setting, programs, setting.host(2), vcpus)
     return _between_marks(events) / (2 * n)
 
@@ -186,7 +234,8 @@ def _timer(setting: Setting, n: int) -> float:
         for phase in range(PHASES):
             p.compute(1 + phase * clock.cpu_hz // (clock.cntfrq_hz * PHASES))
             wait = p.new_label()
-            p.mark(BEGIN).timer_set(ticks).label(wait).compute(8)
+            p.mark(BEGIN).timer_set(ticks).compute(clock.cyc(9_900_000))
+            p.label(wait).compute(8)
             p.wait_reg(COUNTER, 1, wait).count(PEER).mark(END)
     p.end()
     with p.on_irq(PPI_VTIMER):
@@ -199,9 +248,7 @@ def _timer(setting: Setting, n: int) -> float:
 
 
 def _clock(setting: Setting, host: Host) -> Clock:
-    model = setting.profile
-    if isinstance(model, str):
-        model = costs.get(model)
+    model = setting.model
     return Clock(host.cpu_hz or model.cpu_hz, host.cntfrq_hz or model.cntfrq_hz)
 
 
@@ -211,8 +258,8 @@ def _vm_switch(setting: Setting, n: int) -> float:
     The host's tick makes them change places; its own handler is made free, the
     interrupt's entry and exit are not.
     """
-    changes = {**(setting.costs or {}), "isr_tick": 0}
-    setting = replace(setting, costs=changes)
+    changes = {**(setting.cycles or {}), "isr_tick": 0}
+    setting = replace(setting, cycles=changes)
     host = setting.host(1, tick_hz=1000)
     p = Program("busy").irq_off()
     with p.forever():

@@ -41,8 +41,9 @@ class DeviceSpec:
 
 @dataclass(frozen=True)
 class TreeSpec:
-    """Room for a board's device tree, bytes, and its command line."""
+    """Where a board's device tree goes, the room for it, its command line."""
 
+    address: int
     n_bytes: int
     append: str
 
@@ -64,7 +65,7 @@ class Board:
     regs
         Start values of registers: a number, or ``vcpu``, ``vcpus``, ``gic``, ``dtb``.
     dtb
-        The device tree; None if its guests find none.
+        The device tree's place; None if its guests find none.
     """
 
     name: str
@@ -158,6 +159,7 @@ def _tree(data: Mapping[str, Any]) -> TreeSpec:
     if not isinstance(append, str):
         raise ConfigError("board.dtb.append", append, "a command line")
     return TreeSpec(
+        whole("board.dtb.address", data.get("address"), 0, U64),
         whole("board.dtb.bytes", data.get("bytes"), PAGE, MOST_TREE),
         append,
     )

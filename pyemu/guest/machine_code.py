@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -103,6 +104,7 @@ class MachineCode:
             "marks": int(board.marks),
             "has_crc32": 1,
             "has_pan": 0,
+            "no_jit": int(os.environ.get("PYEMU_JIT") == "0"),
             "cost_cyc": list(self.cost_cyc),
         }
 
@@ -116,9 +118,9 @@ class MachineCode:
         placed = self.placed()
         for part in placed.parts:
             code.write(vm, part.at, part.data)
-        if placed.dtb:
+        if self.board.dtb and self.wants_tree:
             blob = tree(placed, self.board, self.boot, (version, n))
-            code.write(vm, placed.dtb.at, blob)
+            code.write(vm, placed.tree, blob)
         for local in range(n):
             code.set(first + local, PC, placed.entry)
             for number, value in self.start_regs(version, local, n).items():
@@ -126,9 +128,8 @@ class MachineCode:
 
     def start_regs(self, version: int, local: int, n: int) -> dict[int, int]:
         """Return a vCPU's start values by register number."""
-        dtb = self.placed().dtb
         words = {"vcpu": local, "vcpus": n, "gic": version}
-        words["dtb"] = dtb.at if dtb else 0
+        words["dtb"] = self.placed().tree
         out = {}
         for name, value in {**self.board.regs, **self.regs}.items():
             number = SP if name == "sp" else int(name[1:])

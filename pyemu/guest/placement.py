@@ -14,6 +14,7 @@ from .image import Image
 __all__ = ["Boot", "Part", "Placed", "place", "tree"]
 
 ALIGN: Final = 1 << 21  # of a Linux Image's base (booting.rst), and of what follows it
+MOST_BEHIND: Final = 128 << 20
 
 
 @dataclass(frozen=True)
@@ -53,39 +54,52 @@ class Part:
 
 @dataclass(frozen=True)
 class Placed:
-    """The parts; where vCPUs begin; device tree and RAM disk, if there are."""
+    """The parts by address; where vCPUs begin; where disk and tree are."""
 
     parts: tuple[Part, ...]
     entry: int
-    dtb: Part | None = None
-    initrd: Part | None = None
+    initrd: tuple[int, int] | None = None
+    tree: int = 0
 
 
 def _up(address: int) -> int:
     return (address + ALIGN - 1) // ALIGN * ALIGN
 
 
-def _image(image: Image, board: Board) -> tuple[list[Part], int]:
+def _slot(image: Image, board: Board) -> Part | None:
+    """Return the room of the device tree.
+
+    A flat program does not say how much memory it uses behind itself (BSS, stack), and
+    may want the tree behind all of it: half way up, as boot loaders put it.
+    """
+    spec, (base, size) = board.dtb, board.ram
+    if spec is None:
+        return None
+    high = base + _up(min(size // 2, MOST_BEHIND))
+    inside = base <= spec.address < base + size
+    behind = image.kind == "flat" and inside and high + spec.n_bytes <= base + size
+    return Part("dtb", high if behind else spec.address, spec.n_bytes)
+
+
+def _image(image: Image, board: Board, slot: Part | None) -> tuple[list[Part], int]:
     """Return an image's parts and its entry."""
-    base = {"elf": 0, "flat": board.load}.get(image.kind, _up(board.load))
+    if image.kind == "elf":
+        base = 0
+    elif image.kind == "flat":
+        base = board.load
+    elif slot is None:
+        words = "a board with a device tree, such as virt, for a Linux Image"
+        raise ConfigError("board", board.name, words)
+    else:
+        inside = board.ram[0] <= slot.at < sum(board.ram)
+        base = _up(slot.end if inside else board.ram[0])
     entry = board.entry if image.kind == "flat" else base + image.entry
     parts = [Part("image", base + s.at, s.size, s.data) for s in image.segments]
     return parts, entry
 
 
-def _refuse_without_tree(image: Image, board: Board, boot: Boot) -> None:
-    """Refuse what needs a device tree where no guest finds one."""
-    if image.kind == "linux":
-        words = "a board with a device tree, such as virt, for a Linux Image"
-        raise ConfigError("board", board.name, words)
-    for name, value in (("initrd", boot.initrd), ("dtb", boot.dtb)):
-        if value is not None:
-            words = "a board and registers that hand a device tree over, such as virt's"
-            raise ConfigError(name, f"{len(value)} bytes", words)
-
-
 def place(image: Image, board: Board, boot: Boot, *, wants_tree: bool) -> Placed:
-    """Lay everything out, image, tree, RAM disk, and check that it fits.
+    """Lay everything out and check that it fits.
 
     Raises
     ------
@@ -96,26 +110,26 @@ def place(image: Image, board: Board, boot: Boot, *, wants_tree: bool) -> Placed
     --------
     >>> from pyemu.guest import board, image
     >>> flat = image.read("x", bytes(8))
-    >>> placed = place(flat, board.get("virt"), Boot(), wants_tree=True)
-    >>> hex(placed.entry), hex(placed.dtb.at)
-    ('0x40080000', '0x40200000')
+    >>> hex(place(flat, board.get("virt"), Boot(), wants_tree=True).entry)
+    '0x40080000'
     """
     spec = board.dtb
     if spec is None and wants_tree:
         raise ConfigError("board.dtb", None, "a place: a register starts with it")
-    parts, entry = _image(image, board)
-    dtb = initrd = None
-    if spec is None or not wants_tree:
-        _refuse_without_tree(image, board, boot)
-    else:
-        end = max(part.end for part in parts)
-        dtb = Part("dtb", _up(end), spec.n_bytes)
-        parts.append(dtb)
-        if boot.initrd is not None:
-            initrd = Part("initrd", _up(dtb.end), len(boot.initrd), boot.initrd)
-            parts.append(initrd)
+    slot = _slot(image, board) if wants_tree else None
+    parts, entry = _image(image, board, slot)
+    initrd = None
+    if boot.initrd is not None:
+        if slot is None:
+            words = "a board and an image that read a device tree, such as virt's"
+            raise ConfigError("initrd", f"{len(boot.initrd)} bytes", words)
+        at = _up(max(part.end for part in parts))
+        parts.append(Part("initrd", at, len(boot.initrd), boot.initrd))
+        initrd = (at, at + len(boot.initrd))
+    if slot is not None:
+        parts.append(slot)
     _check(parts, board)
-    return Placed(tuple(parts), entry, dtb, initrd)
+    return Placed(tuple(parts), entry, initrd, slot.at if slot else 0)
 
 
 def _check(parts: list[Part], board: Board) -> None:
@@ -145,8 +159,7 @@ def tree(placed: Placed, board: Board, boot: Boot, machine: tuple[int, int]) -> 
     if spec is None:
         raise ConfigError("board.dtb", None, "a place for the device tree")
     append = spec.append if boot.append is None else boot.append
-    disk = (placed.initrd.at, placed.initrd.end) if placed.initrd else None
-    chosen = devicetree.Chosen(append, disk)
+    chosen = devicetree.Chosen(append, placed.initrd)
     if boot.dtb is None:
         blob = devicetree.build(board, *machine, chosen)
     elif boot.append is None and boot.initrd is None:
@@ -154,6 +167,6 @@ def tree(placed: Placed, board: Board, boot: Boot, machine: tuple[int, int]) -> 
     else:
         blob = devicetree.patch("dtb", boot.dtb, chosen)
     if len(blob) > spec.n_bytes:
-        words = f"at most {spec.n_bytes} bytes, the board's room for it"
+        words = f"at most {spec.n_bytes} bytes, its slot at {placed.tree:#x}"
         raise ConfigError("dtb", f"{len(blob)} bytes", words)
     return blob

@@ -20,13 +20,13 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from ..errors import ConfigError, TraceError, unknown_name
+from ..files import write_whole
 from .guards import ALWAYS, parse_flag
 from .hooks import HOOKS
 from .prims import PRIMS
@@ -294,19 +294,4 @@ def save(policy: Policy, path: str | os.PathLike[str]) -> None:
     ConfigError
         If the directory does not exist or cannot be written.
     """
-    target = Path(path)
-    text = to_toml(policy)
-    try:
-        handle, temporary = tempfile.mkstemp(
-            prefix=f".{target.name}.", suffix=".part", dir=target.parent
-        )
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as out:
-                out.write(text)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, target)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as exc:
-        raise ConfigError("path", str(target), f"a writable file: {exc}") from None
+    write_whole(path, to_toml(policy))

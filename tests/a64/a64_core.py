@@ -52,6 +52,7 @@ lib = ffi.dlopen(build())
 
 STOP = {getattr(lib, n): n[9:] for n in dir(lib) if n.startswith("A64_STOP_")}
 RAM = 0x4000_0000
+JIT = True  # the executor of memories that name none; see conftest.py
 N_COSTS = lib.A64_N_COST_CLASSES
 
 
@@ -90,6 +91,7 @@ class Mem:
         code_pages=0,
         crc32=True,
         pan=True,
+        jit=None,
     ):
         c = ffi.new("struct a64_mem_config *")
         c.n_regions = len(regions)
@@ -97,6 +99,7 @@ class Mem:
             c.region[i].base, c.region[i].size, c.region[i].rom = base, size, rom
         c.all_present, c.n_cpus, c.n_code_pages = eager, n_cpus, code_pages
         c.has_crc32, c.has_pan = crc32, pan
+        c.no_jit = not (JIT if jit is None else jit)
         for i in range(N_COSTS):
             c.cost[i] = costs[i] if costs else 1
         self.p = lib.a64_mem_create(c)

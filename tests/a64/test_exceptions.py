@@ -12,6 +12,8 @@ from a64_core import (
     machine,
 )
 
+pytestmark = pytest.mark.usefixtures("executor")
+
 VBAR = RAM + 0x1_0000
 TABLE = RAM + 0x8_0000
 
@@ -274,6 +276,16 @@ def test_device_memory_faults_on_unaligned_and_on_dc_zva():
     assert caught(cpu)[1:4] == (0x25, 0x21, 0xC000_0004)
     assert data_fault("ldr x0,[x1]", RAM + 4, mmu=False)[1:3] == (0x25, 0x21)
     assert data_fault("dc zva, x1", RAM + 0x40, mmu=False)[1:3] == (0x25, 0x61)
+    warm = "str xzr,[x1]; dc zva, x1"  # the page is in the soft TLB by then
+    assert data_fault(warm, RAM + 0x2040, mmu=False)[1:3] == (0x25, 0x61)
+
+
+def test_dc_zva_clears_its_block_through_a_warm_page():
+    mem, cpu = machine("str x0,[x1]; dc zva, x1; hvc #0", mmu=True)
+    cpu[0], cpu[1] = MASK, RAM + 0x2_0079
+    mem.write(RAM + 0x2_0000, b"\xff" * 256)
+    assert cpu.run(9) == "HVC"
+    assert mem.read(RAM + 0x2_0000, 256) == b"\xff" * 64 + bytes(64) + b"\xff" * 128
 
 
 def test_page_crossing_store_writes_nothing_if_the_second_page_faults():

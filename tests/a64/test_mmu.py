@@ -6,6 +6,8 @@ import pytest
 from a64_core import RAM, SCTLR_RES1, SYS, Cpu, Mem, asm, enc, identity_map, machine
 from reference_walk import Fault, walk
 
+pytestmark = pytest.mark.usefixtures("executor")
+
 PAGE_SHIFT = {0: 12, 1: 16, 2: 14}
 
 

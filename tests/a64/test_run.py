@@ -16,6 +16,8 @@ from a64_core import (
     machine,
 )
 
+pytestmark = pytest.mark.usefixtures("executor")
+
 PROGRAM = (
     "mov x0,#40; ldr x1,=0x40020000; mov x2,#0; 1: ldr x3,[x1],#8; add x2,x2,x3; eor x4,x2,x0,lsl #3; str x4,[x1];"
     "udiv x5,x4,x0; mul x6,x5,x0; tbz x6,#2,2f; bl 3f; 2: subs x0,x0,#1; b.ne 1b; mrs x7,cntvct_el0; hvc #0;"

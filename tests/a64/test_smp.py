@@ -5,6 +5,8 @@ import random
 import pytest
 from a64_core import RAM, Cpu, Mem, asm, identity_map, lib
 
+pytestmark = pytest.mark.usefixtures("executor")
+
 LOCK = RAM + 0x2_0000
 
 

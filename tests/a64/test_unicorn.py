@@ -24,8 +24,11 @@ XREGS = [U.UC_ARM64_REG_X0 + i for i in range(29)] + [
 
 
 class Pair:
-    def __init__(self):
-        self.mem = Mem()
+    """A CPU and Unicorn. budgets: how long the CPU's runs are."""
+
+    def __init__(self, jit, budgets):
+        self.budgets = budgets
+        self.mem = Mem(jit=jit)
         self.cpu = Cpu(self.mem)
         identity_map(self.mem, self.cpu)
         self.mem.w64(RAM + 0x8_0010, RAM | 1 | 1 << 10 | 3 << 8 | 1 << 6)
@@ -74,10 +77,8 @@ class Pair:
         self.uc.emu_start(CODE, end, count=count)
         if count:
             return self.cpu.run(count)
-        while (
-            True
-        ):  # an HVC follows the sequence; odd budgets, so that stops fall anywhere
-            stop = self.cpu.run(13)
+        while True:  # an HVC follows the sequence; odd budgets stop anywhere
+            stop = self.cpu.run(self.budgets)
             if stop == "HVC" and self.cpu["pc"] == end + 4:
                 return "BUDGET"
             if stop != "BUDGET" or self.cpu.stats()["exceptions"] != 0:
@@ -125,10 +126,13 @@ def one(pair, seed):
     raise AssertionError(f"seed {seed}: {diff[:4]} (not reproduced by stepping)")
 
 
-@pytest.mark.parametrize("part", range(8))
-def test_random_sequences_agree_with_unicorn(part):
+@pytest.mark.parametrize(
+    ("part", "jit", "budgets"),
+    [(n, n % 2 == 1, 13) for n in range(4)] + [(n, True, 9999) for n in range(4, 8)],
+)
+def test_random_sequences_agree_with_unicorn(part, jit, budgets):
     """>= 200,000 instructions over the eight parts; A64_FUZZ_SEQS scales it, the seed is printed."""
-    pair = Pair()
+    pair = Pair(jit, budgets)
     n_seqs = int(os.environ.get("A64_FUZZ_SEQS", "1000"))
     for i in range(n_seqs):
         one(pair, part * 1_000_000 + i)

@@ -1,5 +1,6 @@
 """Guest image formats: what is recognised, unpacked, placed, and refused by name."""
 
+import dataclasses
 import gzip
 import struct
 
@@ -28,32 +29,16 @@ def linux(text_offset=0, image_size=0x20000, flags=0x2, code=bytes(4096)):
     return head + code
 
 
-def elf(paddr=0x4010_0000, machine=183, data=1, n_segments=1):
-    """Return an AArch64 ELF file of segments, all at one place, with a page of bss."""
-    vaddr, entry = 0x8000, 0x8004
-    code_at = 64 + 56 * n_segments
+def elf(vaddr=0x8000, paddr=0x4010_0000, entry=0x8004, machine=183, data=1):
+    """Return an AArch64 ELF file of one segment with a page of bss."""
     ident = b"\x7fELF" + bytes([2, data, 1]) + bytes(9)
     head = struct.pack(
-        "<16sHHIQQQIHHHHHH",
-        ident,
-        2,
-        machine,
-        1,
-        entry,
-        64,
-        0,
-        0,
-        64,
-        56,
-        n_segments,
-        0,
-        0,
-        0,
+        "<16sHHIQQQIHHHHHH", ident, 2, machine, 1, entry, 64, 0, 0, 64, 56, 1, 0, 0, 0
     )
     program = struct.pack(
-        "<IIQQQQQQ", 1, 5, code_at, vaddr, paddr, len(CODE), len(CODE) + 4096, 4096
+        "<IIQQQQQQ", 1, 5, 120, vaddr, paddr, len(CODE), len(CODE) + 4096, 4096
     )
-    return head + program * n_segments + CODE
+    return head + program + CODE
 
 
 def zboot(method=b"gzip", payload=None):
@@ -133,15 +118,29 @@ def test_what_cannot_be_run_is_refused_by_name(data, words):
 VIRT = board.get("virt")
 
 
-def test_linux_goes_to_two_mebibytes_tree_and_initrd_behind_it():
-    """booting.rst: base and tree are 2 MiB aligned."""
+def test_linux_goes_to_two_mebibytes_and_its_initrd_behind_it():
+    """booting.rst: the base is 2 MiB aligned; the tree's slot stays free."""
     got = image.read("x", linux(text_offset=0x80000, image_size=0x300000))
     placed = place(got, VIRT, Boot(initrd=b"disk"), wants_tree=True)
     at = {part.name: (part.at, part.end) for part in placed.parts}
     assert at["image"] == (0x4028_0000, 0x4058_0000)
-    assert at["dtb"] == (0x4060_0000, 0x4080_0000)
-    assert at["initrd"] == (0x4080_0000, 0x4080_0004)
+    assert at["initrd"] == (0x4060_0000, 0x4060_0004)
+    assert at["dtb"] == (0x4000_0000, 0x4008_0000)
     assert placed.entry == 0x4028_0000
+    assert placed.initrd == at["initrd"]
+
+
+def test_the_tree_of_a_flat_program_is_behind_its_memory():
+    """Half way up, at most 128 MiB; in its own slot where that leaves no room."""
+    flat = image.read("x", CODE)
+    at = place(flat, VIRT, Boot(), wants_tree=True).tree
+    assert at == 0x4000_0000 + (128 << 20)
+    small = dataclasses.replace(VIRT, ram=(0x4000_0000, 32 << 20))
+    assert place(flat, small, Boot(), wants_tree=True).tree == 0x4100_0000
+    tiny = dataclasses.replace(VIRT, ram=(0x4000_0000, 1 << 20))
+    assert place(flat, tiny, Boot(), wants_tree=True).tree == 0x4000_0000
+    linux_at = place(image.read("x", linux()), VIRT, Boot(), wants_tree=True).tree
+    assert linux_at == 0x4000_0000
 
 
 @pytest.mark.parametrize(
@@ -150,10 +149,8 @@ def test_linux_goes_to_two_mebibytes_tree_and_initrd_behind_it():
         (linux(image_size=1 << 30), Boot(), "image = .*inside RAM"),
         (linux(), Boot(initrd=bytes(1 << 29)), "initrd = .*inside RAM"),
         (elf(paddr=0x3000_0000), Boot(), "image = .*inside RAM"),
-        (elf(paddr=0x5FFF_F000), Boot(), "image = .*inside RAM"),
-        (elf(paddr=0x5FF0_0000), Boot(), "dtb = .*inside RAM"),
+        (elf(paddr=0x4000_1000), Boot(), "image = .*apart from dtb"),
         (bytes(1 << 30), Boot(), "image = .*inside RAM"),
-        (elf(n_segments=2), Boot(), "image = .*apart from image"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(data, boot, words):
@@ -176,5 +173,5 @@ def test_a_board_without_a_tree_boots_no_linux():
 def test_a_tree_larger_than_its_slot_is_refused():
     """Whoever made it."""
     placed = place(image.read("x", CODE), VIRT, Boot(), wants_tree=True)
-    with pytest.raises(pe.ConfigError, match="the board's room"):
-        placement.tree(placed, VIRT, Boot(dtb=bytes(0x200001)), (3, 1))
+    with pytest.raises(pe.ConfigError, match="its slot at 0x48000000"):
+        placement.tree(placed, VIRT, Boot(dtb=bytes(0x80001)), (3, 1))

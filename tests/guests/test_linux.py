@@ -58,9 +58,7 @@ def boot(policy="lazy", gic="v3", vcpus=1, append=None):
         took_s = time.process_time() - begun
         text = bytes(console).decode().replace("\r\n", "\n")
         assert stop.reason == "done", text[-2000:]
-        return Boot(
-            text, phases.to_json(), insns(), machine.result(), took_s, machine.host_s
-        )
+        return Boot(text, phases.to_json(), insns(), machine.result(), took_s)
 
 
 CASES = [

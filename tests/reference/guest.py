@@ -11,6 +11,7 @@ from .setup import Op
 if TYPE_CHECKING:
     from .machine import Machine
     from .pcpu import Pcpu
+    from .timer import Timer
     from .vcpu import Vcpu
 
 IRQ_REASON = {
@@ -123,8 +124,21 @@ class Untrapped:
         hw = self.pcpu.cntp if op.a else self.pcpu.cntv
         self.pcpu.charge("g_sysreg")
         write_timer(self.pcpu, self.vcpu, hw, op, self.machine)
+        if op.a == 0:
+            self.new_deadline(hw)
         self.pcpu.record("timer_write", self.vcpu, op.a, hw.cval)
         self.pcpu.retimed()
+        if op.a == 0 and self.pcpu.line_v.raw and not self.vcpu.expiry_noted:
+            self.vcpu.expiry_noted = True  # the line was high already
+            self.machine.counters["expiries"] += 1
+
+    def new_deadline(self, hw: Timer) -> None:
+        """Each write of the virtual timer ends one deadline and may begin another."""
+        counters = self.machine.counters
+        counters["deadlines_withdrawn"] += self.vcpu.armed
+        self.vcpu.expiry_noted = False
+        self.vcpu.armed = hw.can_fire()
+        counters["deadlines_armed"] += self.vcpu.armed
 
     def op_ack(self, op: Op) -> None:
         lr = self.vcpu.vif.ack()
@@ -133,6 +147,9 @@ class Untrapped:
         if self.vcpu.iar == VTIMER:
             self.machine.counters["ticks_acked"] += 1
             self.machine.counters["guest_spurious"] += not self.pcpu.line_v.raw
+            if self.pcpu.line_v.raw:
+                self.machine.counters["deadlines_acked"] += self.vcpu.armed
+                self.vcpu.armed = False
 
     def op_eoi(self, op: Op) -> None:
         vif = self.vcpu.vif

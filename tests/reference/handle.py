@@ -93,7 +93,7 @@ def distributor(k: Kernel, op: Op) -> None:
     if op.name == "gic_enable":
         irq.enabled = True
         if "sample_on_enable" in pcpu.machine.policy.switches and irq.hw:
-            k.sample(irq)  # 5.3 (B29)
+            k.sample_enabled(irq)  # 5.3 (B29)
     elif op.name == "gic_disable":
         irq.enabled = False
     elif op.name == "spendr":

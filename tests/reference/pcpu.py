@@ -82,8 +82,8 @@ class Pcpu:
 
     def note_expiry(self, vcpu: Vcpu, intid: int, cval: int) -> None:
         """An output rose; a deadline of the virtual timer counts once."""
-        if intid == VTIMER and vcpu.expiry_noted != cval:
-            vcpu.expiry_noted = cval
+        if intid == VTIMER and not vcpu.expiry_noted:
+            vcpu.expiry_noted = True
             self.machine.counters["expiries"] += 1
         self.record("expiry", vcpu, intid, cval)
 

@@ -315,6 +315,20 @@ class Kernel:
             )
             self.pcpu.gic.irqs[irq.intid].active = False
 
+    def sample_enabled(self, irq) -> None:
+        """5.3 (B29): the level may have dropped while the irq was disabled.
+
+        Only an irq that was high and is not in service gives up its physical active
+        state; any other never had it for this level.
+        """
+        was_high = irq.line_level
+        virtual = irq.intid == VTIMER
+        self.pcpu.charge("eval_v_hw" if virtual else "eval_p_hw")
+        irq.line_level = (self.pcpu.line_v if virtual else self.pcpu.line_p).raw
+        if was_high and not irq.line_level and not irq.active:
+            self.pcpu.charge("active_clear_v" if virtual else "active_clear_p")
+            self.pcpu.gic.irqs[irq.intid].active = False
+
     def do_vmcr_r(self) -> None:
         self.vcpu.vmcr_pmr = self.vcpu.vif.pmr
 

@@ -47,4 +47,4 @@ class Vcpu:
         self.masked = True
         self.return_pc = 0
         self.compute_left = 0
-        self.expiry_noted: int | None = None
+        self.expiry_noted = self.armed = False

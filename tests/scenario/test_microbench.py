@@ -38,7 +38,7 @@ def test_an_ipi_is_run_not_summed():
     base = measure_cyc("ipi", N1)
     for name, least, most in (("ipi_latency", 1, 1), ("isr_ipi", 1, 1), ("trap", 1, 3)):
         now = costs.get("n1-altra-gicv3").costs[name].cost_cyc("v3", True)
-        more = Setting(N1.profile, N1.policy, costs={name: now + 1000})
+        more = Setting(N1.profile, N1.policy, cycles={name: now + 1000})
         by = (measure_cyc("ipi", more) - base) / 1000
         assert least - 0.01 <= by <= most + 0.01, name
 

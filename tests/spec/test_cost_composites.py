@@ -4,13 +4,12 @@ Each row: machine, policy, path, cycles published, and the residual the model le
 with its reason. Numbers are docs' (costs): the residual is stated, never hidden.
 """
 
-import csv
-from pathlib import Path
-
 import pytest
 
 import pyemu as pe
 from pyemu.policy.prims import PRIMS
+from pyemu.study import recordings
+from pyemu.study.recordings import CONFIGS, LEFT_OUT, NOT_HOST, POLICIES
 
 GUEST = {name for name, prim in PRIMS.items() if prim.component == "guest"}
 N = 1000
@@ -59,38 +58,32 @@ def test_published_composite(profile, policy, load, vhe, published, residual):
     assert published + residual == pytest.approx(got, abs=4)
 
 
-RECORDED_POLICY = {"c414": "eager", "c414L": "lazy-hybrid"}
-# Counts that depend on what the profile has no primitive for: g, the migrating thread's
-# own instructions; H and J, polling in a recorder that runs one CPU at a time.
-UNJUDGED = {"g", "H", "J"}
-SKIPPED = GUEST | {"user", "extra", "ipi_latency"}
-
-
 def recorded_instructions():
     """Host instructions of each recorded run of the 4.14 kernels."""
-    path = Path(__file__).parents[1] / "data" / "recorded_counts.csv"
-    with path.open(encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            kernel, _, cpu, gic, scenario = row["run"].split("-")
-            if kernel in RECORDED_POLICY and scenario not in UNJUDGED:
-                host = int(row["i_kern"]) + int(row["i_hyp"])
-                vhe = cpu == "a76"
-                kind = (gic.replace("gic", "v"), vhe)
-                yield pytest.param(
-                    *(scenario, RECORDED_POLICY[kernel], *kind, host), id=row["run"]
-                )
+    return [
+        pytest.param(
+            *(scenario, POLICIES[kernel], *CONFIGS[config], host),
+            id=f"{kernel}-{config}-{scenario}",
+        )
+        for (
+            kernel,
+            config,
+            scenario,
+        ), host in recordings.recorded_instructions().items()
+        if kernel in POLICIES and scenario not in LEFT_OUT
+    ]
 
 
 def run_recorded(scenario, policy, gic, vhe):
     """Run one recorded scenario's op program on profile `icount`."""
     load, host = pe.loads.recorded(scenario)
-    host = {"pcpus": load.pcpus, **host}
-    host = pe.Host(profile="icount", gic=gic, vhe=vhe, **host)
+    pcpus = 1 if scenario in ("f", "F") else host["pcpus"]  # two vCPUs pinned to one
+    host = pe.Host(**{**host, "gic": gic, "vhe": vhe, "pcpus": pcpus})
     return pe.run(policy, load, host=host), load.params["n"]
 
 
 @pytest.mark.parametrize(
-    ("scenario", "policy", "gic", "vhe", "recorded"), list(recorded_instructions())
+    ("scenario", "policy", "gic", "vhe", "recorded"), recorded_instructions()
 )
 def test_icount_profile_gives_the_recorded_instructions(
     scenario, policy, gic, vhe, recorded
@@ -102,7 +95,7 @@ def test_icount_profile_gives_the_recorded_instructions(
     """
     res, _ = run_recorded(scenario, policy, gic, vhe)
     rows = zip(PRIMS, res.arrays["prim_count"], res.arrays["cost_cyc"], strict=True)
-    total = sum(int(n) * int(cyc) for name, n, cyc in rows if name not in SKIPPED)
+    total = sum(int(n) * int(cyc) for name, n, cyc in rows if name not in NOT_HOST)
     assert recorded == pytest.approx(total, rel=0.05)
 
 

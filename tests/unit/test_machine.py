@@ -236,6 +236,19 @@ def test_migration_refuses_what_does_not_fit():
             pe.thaw(slow, saved)
 
 
+def test_a_write_begins_another_deadline_even_at_the_same_value():
+    """Expiries are counted by guest write, not by CVAL (1.1); the books balance."""
+    p = pe.Program().timer_ctl(True, False)
+    for _ in range(3):
+        p.timer_cval(50).compute(50_000)
+    load = pe.loads.custom(pe.Workload.of([p.timer_ctl(False, False).end().build()]))
+    res = pe.run("eager", load, host=UNIT)
+    assert res.counters["expiries"] == 4, "CTL meets CVAL 0, then 50 thrice"
+    assert res.counters["deadlines_armed"] == 4
+    assert res.counters["deadlines_withdrawn"] == 4
+    assert res.counters["deadlines_acked"] == res.counters["lost"] == 0
+
+
 def test_absent_sgi_targets_are_refused():
     """By name, before anything runs."""
     p = pe.Program().sgi(0, 5).end()

@@ -55,6 +55,12 @@ def test_interrupt_exits_are_merged_into_one_run(boot):
     assert int(ops["c"][computes].sum()) == boot.guest.raw_ns
 
 
+@pytest.mark.parametrize("mode", ["corrected", "as-recorded"])
+def test_host_time_of_the_program_is_counted_in_cycles(roi, mode):
+    """`extra` counts cycles, so one of it costs one, whatever the mode (costs.py)."""
+    assert roi.to_workload(mode).cost_override.get("extra", 1) == 1
+
+
 def test_corrected_guest_cycles_are_the_recordings(boot):
     work = boot.to_workload("corrected")
     assert work.guest_cyc == boot.guest.corrected_ns
