@@ -7,13 +7,6 @@
 #include "run/code_call.h"
 #include "run/psci.h"
 
-/* Affinity as KVM numbers vCPUs: 16 to a cluster (2.4). */
-static uint64_t mpidr_of(uint32_t id)
-{
-    return (id & 15U) | (uint64_t)(id >> 4 & 0xffU) << 8 |
-           (uint64_t)(id >> 12 & 0xffU) << 16;
-}
-
 static int check_vm(struct pyemu_machine *m, uint32_t vm)
 {
     REQUIRE(m, vm < m->s->cfg.n_vms, "vm %u does not exist (0 to %u)", vm,
@@ -87,7 +80,7 @@ static int processors(struct pyemu_machine *m, uint32_t vm)
                                     .cntvoff_ticks = m->vms[vm].cntvoff_ticks};
 
     for (uint32_t i = 0; i < m->vms[vm].n_vcpus; i++) {
-        const struct a64_cpu_config config = {.mpidr = mpidr_of(i)};
+        const struct a64_cpu_config config = {.mpidr = code_affinity(i)};
         struct a64_cpu *cpu = a64_cpu_create(cv->mem, &config);
 
         if (cpu == NULL)

@@ -9,7 +9,6 @@
 /* Function numbers without bit 31, fast call, and 30, 64-bit (PSCI 5, SMCCC 7). */
 enum {
     SMCCC_VERSION = 0x00000000,
-    SMCCC_FEATURES = 0x00000001,
     PSCI_VERSION = 0x04000000,
     PSCI_CPU_SUSPEND = 0x04000001,
     PSCI_CPU_OFF = 0x04000002,
@@ -29,11 +28,14 @@ enum psci_error {
     PSCI_SUCCESS = 0,
     PSCI_NOT_SUPPORTED = -1,
     PSCI_INVALID_PARAMETERS = -2,
-    PSCI_ALREADY_ON = -4,
-    PSCI_ON_PENDING = -5
+    PSCI_ALREADY_ON = -4
 };
 
-enum affinity_state { AFFINITY_ON = 0, AFFINITY_OFF = 1, AFFINITY_ON_PENDING = 2 };
+enum affinity_state { AFFINITY_ON = 0, AFFINITY_OFF = 1 };
+
+enum { BIT_64 = 1 << 30, MOST_LEVEL = 3 };
+
+#define HWID_MASK 0xff00ffffffULL /* affinity fields of MPIDR_EL1 */
 
 static struct a64_cpu *cpu_of(const struct pyemu_machine *m, const struct vcpu *v)
 {
@@ -53,52 +55,78 @@ static struct vcpu *by_affinity(struct pyemu_machine *m, const struct vcpu *v,
     return &m->vcpus[vm->first_vcpu + id];
 }
 
-static int64_t cpu_on(struct pyemu_machine *m, struct vcpu *v)
+/* Argument n of a call: of the 32-bit form only the low word. */
+static uint64_t argument(const struct pyemu_machine *m, const struct vcpu *v,
+                         uint32_t n)
 {
     const struct a64_cpu *cpu = cpu_of(m, v);
-    struct vcpu *target = by_affinity(m, v, a64_get_x(cpu, 1));
+    const uint64_t value = a64_get_x(cpu, n);
+
+    return (a64_get_x(cpu, 0) & BIT_64) != 0 ? value : (uint32_t)value;
+}
+
+/* KVM clears power_off inside the call: who asks next finds the target on. */
+static bool is_on(const struct vcpu *v)
+{
+    return v->on_pending != 0 || (v->flags & FLAG(POWERED_OFF)) == 0;
+}
+
+static int64_t cpu_on(struct pyemu_machine *m, struct vcpu *v)
+{
+    struct vcpu *target = by_affinity(m, v, argument(m, v, 1));
 
     if (target == NULL)
         return PSCI_INVALID_PARAMETERS;
-    if (target->on_pending != 0)
-        return PSCI_ON_PENDING;
-    if ((target->flags & FLAG(POWERED_OFF)) == 0)
+    if (is_on(target))
         return PSCI_ALREADY_ON;
     target->on_pending = 1;
-    target->boot_pc = a64_get_x(cpu, 2);
-    target->boot_x0 = a64_get_x(cpu, 3);
+    target->boot_pc = argument(m, v, 2);
+    target->boot_x0 = argument(m, v, 3);
     v->trap = (struct pyemu_op){.op = PYEMU_OP_CPU_ON, .a = (uint16_t)target->id};
     return PSCI_SUCCESS;
 }
 
 static int64_t affinity_info(struct pyemu_machine *m, const struct vcpu *v)
 {
-    const struct a64_cpu *cpu = cpu_of(m, v);
-    const struct vcpu *target = by_affinity(m, v, a64_get_x(cpu, 1));
+    const struct vm *vm = &m->vms[v->vm];
+    const uint64_t level = argument(m, v, 2);
+    const uint64_t affinity = argument(m, v, 1);
+    bool found = false;
 
-    if (target == NULL || a64_get_x(cpu, 2) > 3)
+    if (level > MOST_LEVEL)
         return PSCI_INVALID_PARAMETERS;
-    if (target->on_pending != 0)
-        return AFFINITY_ON_PENDING;
-    return (target->flags & FLAG(POWERED_OFF)) != 0 ? AFFINITY_OFF : AFFINITY_ON;
+    const uint64_t mask = HWID_MASK & ~((1ULL << 8 * level) - 1);
+
+    for (uint32_t i = 0; i < vm->n_vcpus; i++) {
+        const uint64_t hwid = code_affinity(i);
+
+        if ((hwid & mask) != (affinity & mask))
+            continue;
+        found = true;
+        if (is_on(&m->vcpus[vm->first_vcpu + i]))
+            return AFFINITY_ON;
+    }
+    return found ? (int64_t)AFFINITY_OFF : (int64_t)PSCI_INVALID_PARAMETERS;
 }
 
-static int64_t features(uint32_t function)
+/* Is there such a function? Few have a 64-bit form besides the 32-bit one (PSCI 5). */
+static bool is_known(uint32_t function)
 {
-    if (function >> 31 == 0)
-        return PSCI_NOT_SUPPORTED;
-    switch (function & FUNCTION_MASK) {
+    switch (function & FAST_MASK) {
     case SMCCC_VERSION:
     case PSCI_VERSION:
     case PSCI_CPU_SUSPEND:
+    case PSCI_CPU_SUSPEND | BIT_64:
     case PSCI_CPU_OFF:
     case PSCI_CPU_ON:
+    case PSCI_CPU_ON | BIT_64:
     case PSCI_AFFINITY_INFO:
+    case PSCI_AFFINITY_INFO | BIT_64:
     case PSCI_MIGRATE_INFO_TYPE:
     case PSCI_SYSTEM_OFF:
     case PSCI_SYSTEM_RESET:
-    case PSCI_FEATURES: return PSCI_SUCCESS;
-    default: return PSCI_NOT_SUPPORTED;
+    case PSCI_FEATURES: return function >> 31 != 0;
+    default: return false;
     }
 }
 
@@ -113,9 +141,10 @@ static int64_t answer(struct pyemu_machine *m, struct vcpu *v)
         return PSCI_NOT_SUPPORTED;
     if (trng_call(m, v, function & FAST_MASK, &result))
         return result;
+    if (!is_known(function))
+        return PSCI_NOT_SUPPORTED;
     switch (function & FUNCTION_MASK) {
     case SMCCC_VERSION: return VERSION_1_1;
-    case SMCCC_FEATURES: return PSCI_NOT_SUPPORTED;
     case PSCI_VERSION: return VERSION_1_0;
     case PSCI_CPU_SUSPEND: /* as WFI, whatever the state asked for */
         v->trap = (struct pyemu_op){.op = PYEMU_OP_WFI, .flags = WFI_SUSPEND};
@@ -126,7 +155,9 @@ static int64_t answer(struct pyemu_machine *m, struct vcpu *v)
     case PSCI_MIGRATE_INFO_TYPE: return NO_MIGRATION;
     case PSCI_SYSTEM_OFF:
     case PSCI_SYSTEM_RESET: v->trap.op = PYEMU_OP_SYSTEM_OFF; return PSCI_SUCCESS;
-    case PSCI_FEATURES: return features((uint32_t)a64_get_x(cpu, 1));
+    case PSCI_FEATURES:
+        return is_known((uint32_t)a64_get_x(cpu, 1)) ? PSCI_SUCCESS
+                                                     : PSCI_NOT_SUPPORTED;
     default: return PSCI_NOT_SUPPORTED;
     }
 }

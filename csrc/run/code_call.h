@@ -8,6 +8,13 @@
 #include "a64/a64.h"
 #include "state/state.h"
 
+/* Affinity as KVM numbers vCPUs: 16 to a cluster (2.4). */
+static inline uint64_t code_affinity(uint32_t id)
+{
+    return (id & 15U) | (uint64_t)(id >> 4 & 0xffU) << 8 |
+           (uint64_t)(id >> 12 & 0xffU) << 16;
+}
+
 /* HVC or SMC: fills v->trap; the answer stands in X0 when the guest goes on. */
 void code_call(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, bool hvc);
 
