@@ -204,12 +204,13 @@ class Machine:
         if self._running:
             raise StateError("the machine is already running")
         self._running = True
-        self.bus.forget_text()
+        self.bus.begin()
         try:
             with ctrl_c() as pressed:
                 self.stop = self._run(end, limits, pressed)
         finally:
             self._running = False
+            self.bus.drain()
             self._stats.clear()
         return self.stop
 
@@ -228,8 +229,8 @@ class Machine:
             stop = Stop(reason, self.now_cyc, got["guest_cyc"], got["exits"])
             if reason == "callback":
                 self._answer(got)
-            elif reason in ("mmio", "mark"):
-                if reason == "mark" or self.bus.answer(got["vcpu"]):
+            elif reason in ("mmio", "mark", "console"):
+                if self.bus.answer(reason, got["vcpu"]):
                     self.region = self.result("region")
                 if self.bus.found_text:
                     return replace(stop, reason="text")
