@@ -38,7 +38,8 @@ enum pyemu_stop {
     PYEMU_STOP_BREAK,       /* machine code is about to execute at a breakpoint */
     PYEMU_STOP_STEP,        /* the vCPU that steps has executed its instructions */
     PYEMU_STOP_FAULT,       /* the fault plan asks Python (step: enum pyemu_fault) */
-    PYEMU_STOP_BROKEN       /* an invariant does not hold: see pyemu_fault_report */
+    PYEMU_STOP_BROKEN,      /* an invariant does not hold: see pyemu_fault_report */
+    PYEMU_STOP_CONSOLE      /* a UART's text waits: pyemu_console_read */
 };
 
 /* Hooks of a policy: each is an ordered list of guarded primitives. */
@@ -306,6 +307,7 @@ enum pyemu_limits_e {
     PYEMU_N_REGS = 8,
     PYEMU_HIST_BUCKETS = 960,
     PYEMU_N_SPIS = 96,
+    PYEMU_CONSOLE_BYTES = 1024, /* of a guest's output that wait at most */
     PYEMU_MAX_REGIONS = 8,
     PYEMU_N_CODE_COSTS = 14
 };
@@ -664,6 +666,8 @@ struct pyemu_code_config {
     uint64_t gicr;     /* GICv3: all redistributors */
     uint64_t gicr_bytes;
     uint64_t gicv;     /* GICv2: CPU interface, 8 KiB, no exits */
+    uint64_t uart;     /* PL011, 4 KiB; 0: none */
+    uint32_t uart_intid;
     uint32_t n_regions;
     uint32_t populated;/* no first-touch stage-2 faults */
     uint32_t trap_ids; /* ID registers are trapped (HCR_EL2.TID3) */
@@ -754,6 +758,10 @@ int pyemu_code_write(struct pyemu_machine *m, uint32_t vm, uint64_t address,
                      const uint8_t *data, uint64_t n);
 int pyemu_code_read(struct pyemu_machine *m, uint32_t vm, uint64_t address,
                     uint8_t *out, uint64_t n);
+/* What a VM's UART has sent since the last call: *n of PYEMU_CONSOLE_BYTES bytes. */
+int pyemu_console_read(struct pyemu_machine *m, uint32_t vm, uint8_t *out, uint64_t *n);
+/* Runs come back (PYEMU_STOP_CONSOLE) at this byte, besides at the end of a line. */
+int pyemu_console_stop_at(struct pyemu_machine *m, uint32_t vm, uint32_t byte);
 int pyemu_code_get(struct pyemu_machine *m, uint32_t vcpu, uint32_t reg, uint64_t *out);
 int pyemu_code_set(struct pyemu_machine *m, uint32_t vcpu, uint32_t reg,
                    uint64_t value);

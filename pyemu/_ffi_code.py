@@ -44,6 +44,17 @@ class CodeCore:
         self._core.command("code_read", vm, address, out, n)
         return bytes(ffi.buffer(out))
 
+    def console(self, vm: int) -> bytes:
+        """Return what a VM's UART has sent since the last call."""
+        out = ffi.new("uint8_t[]", int(lib.PYEMU_CONSOLE_BYTES))
+        n = ffi.new("uint64_t *")
+        self._core.command("console_read", vm, out, n)
+        return bytes(ffi.buffer(out))[: n[0]]
+
+    def console_stop_at(self, vm: int, text: bytes) -> None:
+        """Let runs come back where a text may have ended; empty: only lines do."""
+        self._core.command("console_stop_at", vm, text[-1] if text else NOBODY)
+
     def get(self, vcpu: int, reg: int) -> int:
         """Return a register of a vCPU."""
         out = ffi.new("uint64_t *")

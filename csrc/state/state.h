@@ -397,9 +397,20 @@ struct a64_mem;
 struct code_watch;
 
 /* One VM's memory and the frames of its interrupt controller. */
+/* The console's UART (run/uart.h); text waits for Python. */
+struct code_uart {
+    uint16_t stored[6];  /* IBRD to IMSC */
+    uint16_t raised;
+    uint16_t level;
+    uint32_t stop_at;    /* byte at which a run comes back; above 255 none */
+    uint32_t n;
+    uint8_t text[PYEMU_CONSOLE_BYTES];
+};
+
 struct code_vm {
     struct a64_mem *mem;
     struct pyemu_code_config cfg;
+    struct code_uart uart;
 };
 
 struct pyemu_machine {
