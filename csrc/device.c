@@ -81,7 +81,7 @@ static void enabled_again(struct pyemu_machine *m, struct vcpu *v, uint32_t inti
 
     if (intid < N_PRIVATE && v->irq[intid].hw != 0 && p->running == vcpu_idx(m, v) &&
         machine_switch(m, PYEMU_S_SAMPLE_ON_ENABLE))
-        vgic_sample(m, p, v, intid);
+        vgic_sample_enabled(m, p, v, intid);
 }
 
 int pyemu_irq_set(struct pyemu_machine *m, uint32_t vcpu, uint32_t intid,
@@ -92,8 +92,9 @@ int pyemu_irq_set(struct pyemu_machine *m, uint32_t vcpu, uint32_t intid,
     if (status != PYEMU_OK)
         return status;
     struct vcpu *v = vgic_owner(m, &m->vcpus[vcpu], intid);
+    struct pcpu *p = &m->pcpus[m->threads[vcpu_idx(m, v)].pcpu];
     struct vgic_irq *q = vgic_irq_of(m, v, intid);
-    const bool was_enabled = q->enabled != 0;
+    const struct vgic_irq was = *q;
 
     q->line = in->line != 0;
     q->latch = in->latch != 0;
@@ -103,9 +104,13 @@ int pyemu_irq_set(struct pyemu_machine *m, uint32_t vcpu, uint32_t intid,
     q->prio = in->prio;
     q->source = in->source;
     q->active_source = in->active_source;
-    if (!was_enabled && q->enabled != 0)
+    if (was.enabled == 0 && q->enabled != 0)
         enabled_again(m, v, intid);
-    inject_requeue(m, &m->pcpus[m->threads[vcpu_idx(m, v)].pcpu], v, intid);
+    if (q->latch != was.latch)
+        vgic_follow(m, p, v, intid, true);
+    if (q->active != was.active)
+        vgic_follow(m, p, v, intid, false);
+    inject_requeue(m, p, v, intid);
     return PYEMU_OK;
 }
 

@@ -149,7 +149,7 @@ enum pyemu_prim {
     PYEMU_P_BG_ARM,         /* background hrtimer for the earliest deadline */
     PYEMU_P_BG_CANCEL,
     PYEMU_P_PT_EMULATE,     /* expired or cannot fire: cancel, else arm */
-    PYEMU_P_PT_ARM,         /* arm if it can fire and has not expired */
+    PYEMU_P_PT_ARM,         /* arm if it can fire: expires at once if it is due */
     PYEMU_P_PT_CANCEL,
     PYEMU_P_BG_RECHECK,     /* FIRE := due, else the hrtimer is restarted */
     PYEMU_P_PT_RECHECK,
@@ -293,6 +293,15 @@ enum pyemu_switch {
     PYEMU_S_HW_BIT,                /* LRs of the timer carry HW=1 */
     PYEMU_S_EOICOUNT,              /* 6.19: replay EOIcount (B39) */
     PYEMU_S_WFE_ALONE,             /* WFE traps only beside another thread (5, P7) */
+    PYEMU_S_BG_SKIPS_ACTIVE,       /* no host timer for an irq in service (I5, I12) */
+    PYEMU_S_DIST_FORWARD,          /* the same, the PPI active while pending is left */
+    PYEMU_S_MAPPED_WRITES,         /* 4.16: pending/active writes reach the PPI (B33) */
+    PYEMU_S_EOI_FROM_HEAD,         /* bug B38: EOIcount is replayed from the head */
+    PYEMU_S_STALE_ELRSR,           /* bug B24: ELRSR of the last run is believed */
+    PYEMU_S_MULTI_LR,              /* bug B26: an SGI fills an LR per source */
+    PYEMU_S_UACCESS_HW,            /* bug B32: user space's enable bits reach the PPI */
+    PYEMU_S_SIGNAL_ONCE,           /* <= 4.3 (P0): no signal until deactivated */
+    PYEMU_S_SIGNAL_STICKY,         /* bug B22: guest's clear does not forget it */
     PYEMU_S_COUNT
 };
 

@@ -31,6 +31,18 @@ bool vgic_requeue(struct pyemu_machine *m, struct vcpu *v, uint32_t intid);
 bool vgic_inject_sgi(struct pyemu_machine *m, struct vcpu *v, uint32_t intid,
                      uint32_t source);
 
+/* What a guest may write about one interrupt's pending and active state. */
+enum vgic_write { VGIC_SPEND, VGIC_CPEND, VGIC_SACTIVE, VGIC_CACTIVE };
+
+/* ISPENDR and so on, without the queueing. */
+void vgic_guest_write(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                      uint32_t intid, enum vgic_write what);
+
+/* From 4.16 the physical side of a mapped interrupt follows what its vCPU, running,
+ * has written: pending or active (B33). */
+void vgic_follow(struct pyemu_machine *m, struct pcpu *p, const struct vcpu *v,
+                 uint32_t intid, bool pend);
+
 void vgic_flush(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
 void vgic_restore(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
 void vgic_save(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from .. import policy as policies
 from ..errors import ConfigError
-from ..explore import Exploration, explore
+from ..explore import QUIRKS, Exploration, explore
 from ..units import parse_int
 from .options import print_json
 
@@ -29,6 +29,8 @@ def add(verbs: Any) -> None:
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--vhe", dest="vhe", action="store_true", default=True)
     mode.add_argument("--nvhe", dest="vhe", action="store_false")
+    add_one("--user-irqchip", action="store_true", help="vCPU 0: a VM without a vgic")
+    add_one("--quirk", action="append", default=[], help=f"host: {', '.join(QUIRKS)}")
     bound = parser.add_mutually_exclusive_group()
     bound.add_argument("--depth", metavar="N", help="at most so many choices")
     bound.add_argument("--exhaust", action="store_true", help="no bound (the default)")
@@ -56,6 +58,8 @@ def main(args: argparse.Namespace) -> int:
         lrs=parse_int("--lrs", args.lrs),
         gic=args.gic,
         vhe=args.vhe,
+        user_irqchip=args.user_irqchip,
+        quirks=args.quirk,
         depth=None if args.depth is None else parse_int("--depth", args.depth),
         max_states=parse_int("--max-states", args.max_states),
         max_bytes=parse_int("--memory", args.memory) * 2**30,
@@ -86,6 +90,7 @@ def _print(found: Exploration) -> None:
     )
 
 
+_SHAPE: Final = ("user_irqchip", "quirks")
 _TEST = '''"""Found by pyemu explore: {clause}."""
 
 import pyemu as pe
@@ -101,6 +106,8 @@ def test_{name}():
         lrs={lrs},
         gic={gic!r},
         vhe={vhe},
+        user_irqchip={user_irqchip},
+        quirks={quirks},
         alphabet={names},
         invariants=[{number}],
         max_states={states},
@@ -121,6 +128,6 @@ def _emit(args: argparse.Namespace, found: Exploration) -> None:
         policy=args.policy,
         states=found.states * 2,
         names=alphabet["actions"] + alphabet["guest"],
-        **{k: bounds[k] for k in ("vcpus", "pcpus", "lrs", "gic", "vhe")},
+        **{k: bounds[k] for k in ("vcpus", "pcpus", "lrs", "gic", "vhe", *_SHAPE)},
     )
     Path(args.emit_test).write_text(text, encoding="utf-8")
