@@ -19,7 +19,7 @@ from typing import Any, Final
 from . import _ffi
 from ._ffi_soak import FAULTS, fault_report, set_faults
 from .config import whole
-from .errors import unknown_name
+from .errors import PyemuError, unknown_name
 from .interrupt import ctrl_c
 from .machine import Machine
 from .migration import freeze, thaw
@@ -125,6 +125,7 @@ class _Round:
         self.done: Counter[str] = Counter()
         self.n_plans = 0
         self.n_moved = 0
+        self.error = ""
         self.reports: list[dict[str, Any]] = []
         self.machine = self._machine()
         self._plan()
@@ -224,10 +225,10 @@ class _Round:
             into.faults.update(one["faults"])
             into.checked.update(one["checked"])
             into.boundaries = max(into.boundaries, one["n_boundaries"])
-        if last["invariant"] and into.violation is None:
+        if (last["invariant"] or self.error) and into.violation is None:
             into.violation = {
-                "invariant": f"I{last['invariant']}",
-                "clause": last["clause"],
+                "invariant": f"I{last['invariant']}" if not self.error else "run",
+                "clause": self.error or last["clause"],
                 "round": into.rounds - 1,
                 "cyc": last["violation_cyc"],
                 "vcpu": last["vcpu"],
@@ -312,7 +313,11 @@ def soak(
 def _steps(one: _Round, goal: int) -> Iterator[str]:
     """Run a round to its end, and say why each part of it ended."""
     while one.events < goal:
-        reason = one.step().reason
+        try:
+            reason = one.step().reason
+        except PyemuError as exc:  # such as a vCPU that does not leave KVM_RUN
+            one.error = str(exc)
+            return
         yield reason
         if reason in ("broken", "done"):
             return

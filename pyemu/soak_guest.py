@@ -95,7 +95,7 @@ def draw(seed: int, number: int, fixed: dict[str, Any]) -> Shape:
         "vhe": rng.random() < 0.5,
         "list_registers": rng.randrange(2, 5),
         "preempt": rng.choice(("full", "voluntary")),
-        "tick_hz": rng.choice((0, 250)),
+        "tick_hz": rng.choice((250, 1000)),  # without one nobody shares a pCPU
         "halt_poll_ns": rng.choice((0, 0, 50_000)),
         "profile": rng.choice(PROFILES),
         "tasks": tuple(Task(p, 40_000, 160_000) for p in hogs),
