@@ -3,7 +3,7 @@
         .globl _start
 #ifdef HVC
 _start: mov     x19, x0
-1:      ldr     x0, =0x80000000         /* SMCCC_VERSION */
+1:      mov     x0, #0x80000000         /* SMCCC_VERSION */
         hvc     #0
         subs    x19, x19, #1
         b.ne    1b

@@ -21,6 +21,14 @@ static void pins(struct a64_emit *e, uint32_t op)
             x_rc(e, W_OP(REX_W, op), pin_of(g), ARCH(x[0]) + (int32_t)g * 8);
 }
 
+/* Those that a C function does not keep, and X0. */
+static void volatile_pins(struct a64_emit *e, uint32_t op)
+{
+    for (uint32_t g = 0; g < 18; g++)
+        if (pin_of(g) != 0)
+            x_rc(e, W_OP(REX_W, op), pin_of(g), ARCH(x[0]) + (int32_t)g * 8);
+}
+
 static const uint8_t saved[6] = { RBX, RBP, R12, R13, R14, R15 };
 
 static void push_pop(struct a64_emit *e, uint32_t op, uint32_t reg)
@@ -87,12 +95,13 @@ static uint32_t hypercall_routine(struct a64_emit *e)
 {
     uint32_t at = here(e);
     x_rc(e, W_OP(0, X_STORE), RAX, CPU(jit_slot));
-    pins(e, X_STORE);
+    volatile_pins(e, X_STORE);
     x_rc(e, W_OP(REX_W, X_MOV), RAX, CPU(on_call));
     x_rr(e, REX_W, X_TEST, RAX, RAX);
     uint32_t nobody = x_jcc(e, CC_E);
-    x_rc(e, W_OP(0, X_MOVZX8), RCX, ARCH(el));
-    x_rr(e, 0, X_TEST, RCX, RCX);
+    put8(e, 0x80); /* cmp byte */
+    x_disp(e, G_CMP, H_CPU, ARCH(el) - CPU_BIAS);
+    put8(e, 0);
     uint32_t user = x_jcc(e, CC_E);
     x_rc(e, W_OP(REX_W, X_MOV), RDI, CPU(call_context));
     x_rc(e, W_OP(REX_W, X_MOV), RSI, CPU(deadline_cyc));
@@ -110,10 +119,10 @@ static uint32_t hypercall_routine(struct a64_emit *e)
         x_rc(e, W_OP(REX_W, 0x29), H_LEFT, CPU(jit_insns)); /* sub [m], r */
     }
     x_rr(e, REX_W, X_MOV, H_LEFT, RAX);
-    pins(e, X_MOV);
+    volatile_pins(e, X_MOV);
     put8(e, 0xc3);
     x_land(e, stops);
-    pins(e, X_MOV);
+    volatile_pins(e, X_MOV);
     patch_to(e->jit, user, here(e));
     patch_to(e->jit, nobody, here(e));
     x_rc(e, W_OP(0, X_MOV), RAX, CPU(jit_slot));

@@ -273,7 +273,7 @@ def test_the_switch_of_the_configuration():
 
 
 CALLS = (
-    "mov x19,#40; 1: mov x0,x19; hvc #0; add x20,x20,x0; ldr x2,[x28]; tbz x19,#2,2f;"
+    "mov x19,#40; 1: mov x0,x19; mov x5,x19; hvc #0; add x20,x20,x0; ldr x2,[x28]; tbz x19,#2,2f;"
     "hvc #1; 2: subs x19,x19,#1; b.ne 1b; brk #0"
 )
 
@@ -294,7 +294,7 @@ def test_calls_answered_inside_are_those_answered_at_a_stop(unit, slice_cyc):
         def on_call(_context, now_cyc, regs=regs, state=state):
             out = ffi.new("struct a64_called *")[0]
             if regs[0] % 5 != 0:
-                regs[0] = regs[0] * 3 + regs[19]
+                regs[0] = regs[0] * 3 + regs[5]
                 state["inside"] += 1
                 out.now_cyc = now_cyc + host_cyc
                 out.until_cyc = state["until"]
@@ -309,7 +309,7 @@ def test_calls_answered_inside_are_those_answered_at_a_stop(unit, slice_cyc):
             state["until"] = end
             stop = cpu.run(end - cpu.now)
             if stop == "HVC" and cpu[0] % 5 != 0:
-                cpu[0] = cpu[0] * 3 + cpu[19]
+                cpu[0] = cpu[0] * 3 + cpu[5]
                 lib.a64_set_now(cpu.p, cpu.now + host_cyc)
         assert (state["inside"] > 20) == jit or slice_cyc == 3
         ends.append([cpu[n] for n in range(31)] + [cpu.now, cpu.insns, cpu["pc"]])
