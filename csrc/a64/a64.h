@@ -45,7 +45,7 @@ enum a64_status {
 enum a64_stop {
     A64_STOP_BUDGET = 0, /* budget used up; the next instruction has not started */
     A64_STOP_MMIO,       /* retry: data access outside RAM, or write to ROM ->
-                            a64_mmio_complete */
+                            a64_mmio_complete; a fetch outside -> a64_inject_iabt */
     A64_STOP_STAGE2, /* retry: first touch of a RAM page, now present; charge it and run
                         again */
     A64_STOP_HVC,    /* done: imm in value; x0.. through a64_get_x */
@@ -80,7 +80,7 @@ struct a64_exit {
     uint8_t
         rt; /* MMIO, SYSREG: transfer register, 31 = XZR; TIMER_WRITE: enum a64_timer */
     uint8_t isv;      /* MMIO: 1 = syndrome valid (single register, no write-back) */
-    uint8_t is_fetch; /* STAGE2: instruction fetch */
+    uint8_t is_fetch; /* MMIO, STAGE2: instruction fetch */
     uint8_t is_walk;  /* STAGE2: stage 1 table walk (S1PTW) */
 };
 

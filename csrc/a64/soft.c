@@ -46,6 +46,19 @@ enum a64_x a64_stop_stage2(struct a64_cpu *cpu, const struct a64_exit *what)
     return X_STOP;
 }
 
+/* A fetch from where no memory is: the host's to answer (KVM: a64_inject_iabt). */
+static enum a64_x stop_outside(struct a64_cpu *cpu, uint64_t ipa)
+{
+    cpu->a.exit = (struct a64_exit){ .pc = cpu->a.pc,
+                                     .addr = ipa,
+                                     .va = cpu->a.pc,
+                                     .esr = (uint32_t)EC_IABT_LOW << 26 | ESR_IL |
+                                            (FSC_TRANSLATION + 3),
+                                     .is_fetch = 1 };
+    cpu->stop = A64_STOP_MMIO;
+    return X_STOP;
+}
+
 enum a64_x a64_fetch_page(struct a64_cpu *cpu, struct a64_code **code)
 {
     struct a64_xl xl;
@@ -67,11 +80,8 @@ enum a64_x a64_fetch_page(struct a64_cpu *cpu, struct a64_code **code)
         return X_EXC;
     }
     struct a64_page *page = a64_page_of(cpu->mem, xl.pa, &host);
-    if (page ==
-        NULL) { /* KVM injects an external abort for a fetch outside memory slots */
-        a64_exception_iabt(cpu, pc, FSC_EXTERNAL);
-        return X_EXC;
-    }
+    if (page == NULL)
+        return stop_outside(cpu, xl.pa);
     if (!(page->flags & PG_PRESENT))
         return a64_stop_stage2(
             cpu, &(struct a64_exit){ .addr = xl.pa, .va = pc, .is_fetch = 1 });

@@ -99,9 +99,13 @@ static bool mmio(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     const struct pyemu_code_config *c = &m->code_vms[v->vm].cfg;
     struct a64_cpu *cpu = code_cpu(m, v);
 
-    if (e->isv == 0) { /* KVM cannot emulate it either (no valid syndrome) */
-        a64_inject_dabt(cpu, e->va);
-        return trap_as(m, p, v, PYEMU_OP_FAULT);
+    if (e->isv == 0) { /* no valid syndrome: KVM cannot emulate it either */
+        if (e->is_fetch != 0)
+            a64_inject_iabt(cpu, e->va);
+        else
+            a64_inject_dabt(cpu, e->va);
+        v->trap = (struct pyemu_op){.op = PYEMU_OP_FAULT, .flags = e->is_fetch};
+        return take(m, p, v);
     }
     if (c->gicv != 0 && inside(e->addr, c->gicv, GICV_BYTES)) {
         code_gicv(m, p, v, e, e->addr - c->gicv);

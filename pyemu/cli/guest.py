@@ -71,7 +71,8 @@ def _output(run: argparse.ArgumentParser) -> None:
         metavar="FILE",
         action="append",
         default=[],
-        help="ELF file or nm output: report exits and cycles by function",
+        help="ELF file or nm output, FILE@OFFSET where it is loaded elsewhere: report "
+        "exits and cycles by function",
     )
     option("--gdb", metavar="PORT", help="let a gdb on this machine drive the guest")
     option("--json", action="store_true", help="print one JSON object")

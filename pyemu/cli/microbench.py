@@ -9,7 +9,7 @@ from .. import costs
 from .. import policy as policies
 from ..config import DEFAULT_PROFILE
 from ..costing.microbench import microbench
-from ..costing.operations import Setting
+from ..costing.operations import HARNESSES, Setting
 from ..progress import stages
 from ..units import parse_int
 from .options import print_json
@@ -25,6 +25,8 @@ def add(verbs: Any) -> None:
     parser = verbs.add_parser("microbench", help=words)
     parser.add_argument("--profile", default=DEFAULT_PROFILE, help="cost profile")
     add_machine(parser)
+    add = parser.add_argument
+    add("--harness", choices=HARNESSES, default="lean", help="turn of its loop (lean)")
     parser.add_argument("--n", metavar="N", help="repetitions of every operation")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(main=main)
@@ -43,7 +45,7 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
 def setting_of(args: argparse.Namespace, profile: costs.CostModel) -> Setting:
     """Return where to measure."""
     policy = policies.load_policy(args.policy)
-    return Setting(profile, policy, args.gic, args.vhe)
+    return Setting(profile, policy, args.gic, args.vhe, None, args.harness)
 
 
 def main(args: argparse.Namespace) -> int:

@@ -22,7 +22,8 @@ MOST_NS: Final = 10_000_000.0
 _WORDS: Final = "|".join([*NAMES, *OTHER])
 _ROW: Final = re.compile(rf"(?:^|[\s:])({_WORDS})\s+(\S+)(?:\s+(\S+))?\s*$")
 _SAID: Final = re.compile(rf"(?:^|[\s:])({_WORDS})\b(.*)$")
-_UNIT: Final = re.compile(r"\b(?:avg|average)\s+\(?(ns|us|ticks|cycles)\b", re.I)
+_HEAD: Final = re.compile(r"(?:^|[\s:])name\b.*\b(?:avg|average|total)\b", re.I)
+_UNIT: Final = re.compile(r"\b(ns|us|ticks|cycles)\b", re.I)
 _HZ: Final = re.compile(r"Timer Frequency\s+(\d+)\s*Hz", re.I)
 _PLACE: Final = "give the row a value, or take its line out"
 
@@ -71,6 +72,23 @@ def _number(path: str, text: str, line: int) -> float | None:
     return value
 
 
+def _name_what_it_is(path: str, lines: list[str]) -> None:
+    """Refuse two other records of a machine by name, with the reason."""
+    text = "\n".join(lines)
+    if "VM-EXIT" in text and "Samples" in text:
+        words = (
+            "a table of perf kvm stat, which on arm64 times the guest's runs, not the "
+            "host's work: no cost can be fitted to it; needed is a micro-bench log"
+        )
+        raise TraceError(path, words)
+    if "kvm_entry:" in text or "kvm_exit:" in text:
+        words = (
+            "an ftrace recording: its spans leave out the world switch and hold the "
+            "cost of tracing (pyemu compare replays it); needed is a micro-bench log"
+        )
+        raise TraceError(path, words)
+
+
 def _split(path: str, lines: list[str]) -> list[list[tuple[int, str]]]:
     """Return the numbered lines of each run: a row that comes again begins one."""
     runs: list[list[tuple[int, str]]] = [[]]
@@ -85,6 +103,7 @@ def _split(path: str, lines: list[str]) -> list[list[tuple[int, str]]]:
             seen.add(name)
         runs[-1].append((number, line))
     if not any(_ROW.search(line) for line in lines):
+        _name_what_it_is(path, lines)
         words = "no row of micro-bench: lines such as 'hvc 26738688.0 408.0'"
         raise TraceError(path, words)
     return runs
@@ -101,6 +120,15 @@ def _chosen(
         words = f"holds {len(runs)} runs, the second from here: choose one with --run"
         raise TraceError(path, words, line)
     return len(runs), runs[(run or 1) - 1]
+
+
+def _unit(path: str, line: str, number: int) -> str:
+    """Return the unit of the averages: the last one the header names."""
+    found: list[str] = _UNIT.findall(line)
+    if not found:
+        words = "a header without a unit: ns, us, ticks or cycles beside avg"
+        raise TraceError(path, words, number)
+    return found[-1].lower()
 
 
 def _scale(path: str, unit: str, hz: int, line: int) -> float:
@@ -157,9 +185,8 @@ def read_log(
             log.cntfrq_hz = int(found[1])
     unit, unit_line = "ns", 1
     for number, line in enumerate(lines[: chosen[-1][0]], 1):
-        found = _UNIT.search(line)
-        if found:
-            unit, unit_line = found[1].lower(), number
+        if _HEAD.search(line):
+            unit, unit_line = _unit(path, line, number), number
     hz = cpu_hz if unit == "cycles" else log.cntfrq_hz
     scale = _scale(path, unit, hz, unit_line)
     for number, line in chosen:

@@ -16,7 +16,7 @@ import numpy as np
 from .. import costs
 from ..costs import CostModel, Row
 from ..errors import ConfigError, TraceError
-from .fit import NOISE, Fit, fit
+from .fit import BOUND, NOISE, Fit, fit
 from .operations import MICROBENCH, Setting
 from .parameters import PARAMETERS, about, members
 from .population import nearest, prior_for
@@ -136,6 +136,19 @@ def _parameter(k: int, one: Fit) -> Parameter:
     return Parameter(name, about(name), factor, float(low), float(high), identified, by)
 
 
+def _check_bounds(what: str, one: Fit) -> None:
+    """Refuse a fit that stands at its bounds: the log is of no such machine."""
+    if float(np.abs(one.unknowns).max()) < BOUND - 1e-6:
+        return
+    row, ns = max(one.measured_ns.items(), key=lambda item: item[1])
+    base = one.setting.model.name
+    words = (
+        f"{row} = {ns:g} ns would need factors beyond {np.exp(BOUND):.0f} on profile "
+        f"{base}: another --base, or is the unit what it seems?"
+    )
+    raise TraceError(what, words)
+
+
 def _model(
     setting: Setting, parameters: tuple[Parameter, ...], head: Mapping[str, Any]
 ) -> CostModel:
@@ -224,8 +237,12 @@ def calibrate(
         )
         raise TraceError(what, words)
     chosen = base or nearest(asked, rows_ns, without)
-    setting = replace(asked, profile=chosen)
-    one = fit(setting, rows_ns, prior_for(setting.model, gic, without))
+    shipped = replace(asked, profile=chosen).model
+    prior = prior_for(shipped, gic, without)
+    timed = replace(shipped, cntfrq_hz=cntfrq_hz or shipped.cntfrq_hz)
+    setting = replace(asked, profile=timed)
+    one = fit(setting, rows_ns, prior)
+    _check_bounds(what, one)
     parameters = tuple(_parameter(k, one) for k in range(len(PARAMETERS)))
     head = {
         "name": name,

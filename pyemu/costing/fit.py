@@ -20,7 +20,7 @@ from .microbench import rows_ns
 from .operations import Setting
 from .parameters import PARAMETERS, scaled
 
-__all__ = ["FLIGHT", "NOISE", "Fit", "Prior", "fit"]
+__all__ = ["BOUND", "FLIGHT", "NOISE", "Fit", "Prior", "fit"]
 
 Vector = NDArray[np.float64]
 N: Final = {"hvc": 16, "mmio_read_user": 16, "mmio_read_vgic": 16, "eoi": 16, "ipi": 8}

@@ -195,6 +195,7 @@ class Guest:
         until_cyc: int | None = None,
         until_guest_cyc: int = 0,
         until_exits: int = 0,
+        until_text: str = "",
     ) -> Stop:
         """Run to a limit, a breakpoint (``break``), the end, or Ctrl-C.
 
@@ -204,6 +205,8 @@ class Guest:
             Host cycle; the default is 60 emulated seconds.
         until_guest_cyc, until_exits
             Totals over all vCPUs; 0 is no limit.
+        until_text
+            What the console shows at last (``text``).
 
         Raises
         ------
@@ -212,11 +215,17 @@ class Guest:
         """
         if until_cyc is None:
             until_cyc = LIMIT_S * self.machine.blueprint.clock.cpu_hz
-        stop = self.machine.run(
-            until_cyc=until_cyc,
-            until_guest_cyc=until_guest_cyc,
-            until_exits=until_exits,
-        )
+        console = self.machine.bus.outcomes[0].console
+        before = console.until
+        console.until = until_text.encode() or before
+        try:
+            stop = self.machine.run(
+                until_cyc=until_cyc,
+                until_guest_cyc=until_guest_cyc,
+                until_exits=until_exits,
+            )
+        finally:
+            console.until = before
         about = stop.reason in ("break", "step")
         self.vcpu = self._code.stopped() if about else None
         return stop

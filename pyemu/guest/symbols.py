@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +23,9 @@ __all__ = ["NOWHERE", "Symbols", "read"]
 NOWHERE: Final = "-"  # where no function is
 SECTION: Final = np.dtype(
     {
-        "names": ["kind", "flags", "offset", "size", "link"],
-        "formats": ["<u4", "<u8", "<u8", "<u8", "<u4"],
-        "offsets": [4, 8, 24, 32, 40],
+        "names": ["kind", "flags", "at", "offset", "size", "link"],
+        "formats": ["<u4", "<u8", "<u8", "<u8", "<u8", "<u4"],
+        "offsets": [4, 8, 16, 24, 32, 40],
         "itemsize": 64,
     }
 )
@@ -37,8 +38,18 @@ SYMBOL: Final = np.dtype(
 SYMTAB: Final = 2
 EXECUTABLE: Final = 4
 NOTYPE, OBJECT, FUNC = 0, 1, 2
-LINE: Final = re.compile(r"([0-9a-fA-F]{1,16}) ([a-zA-Z]) (\S+)(?:\s+\[\w+\])?\s*")
-Rows = list[tuple[int, int, str, bool]]  # address, bytes, name, is it code
+LINE: Final = re.compile(r"([0-9a-fA-F]*) *([a-zA-Z]) (\S+)(?:\s+\[\w+\])?\s*")
+RANKS: Final = {"T": 0, "t": 1, "W": 1, "w": 1}
+DATA: Final = 3  # a rank: lower ones are code, the best 0
+
+
+class _Row(NamedTuple):
+    """A symbol; of several at one address the least by rank and name is shown."""
+
+    at: int
+    rank: int
+    name: str
+    end: int  # where it is over at the latest, 0: nobody says
 
 
 @dataclass(frozen=True)
@@ -90,7 +101,7 @@ def read(*paths: str | Path) -> Symbols:
     ConfigError
         For an offset that is no number.
     """
-    rows: Rows = []
+    rows: list[_Row] = []
     for path in paths:
         name, sign, offset = str(path).rpartition("@")
         if not sign or Path(str(path)).exists():
@@ -103,11 +114,16 @@ def read(*paths: str | Path) -> Symbols:
         found = _elf(name, data) if data[:4] == b"\x7fELF" else _text(name, data)
         if not found:
             raise TraceError(name, "no symbols in it")
-        rows += [(at + moved, size, word, runs) for at, size, word, runs in found]
+        rows += [_moved(row, moved) for row in found]
     return _join(rows)
 
 
-def _elf(name: str, data: bytes) -> Rows:
+def _moved(row: _Row, by: int) -> _Row:
+    end = (row.end + by) % 2**64 if row.end else 0
+    return row._replace(at=(row.at + by) % 2**64, end=end)
+
+
+def _elf(name: str, data: bytes) -> list[_Row]:
     """Read the symbol table of a little-endian 64-bit ELF file."""
     if data[4:6] != b"\x02\x01" or len(data) < 64:
         raise TraceError(name, "ELF of another class or byte order than 64-bit little")
@@ -115,7 +131,7 @@ def _elf(name: str, data: bytes) -> Rows:
     n = int.from_bytes(data[0x3C:0x3E], "little")
     try:
         sections = np.frombuffer(data, SECTION, n, at)
-        out: Rows = []
+        out: list[_Row] = []
         for table in sections[sections["kind"] == SYMTAB]:
             strings = sections[int(table["link"])]
             first = int(strings["offset"])
@@ -128,8 +144,10 @@ def _elf(name: str, data: bytes) -> Rows:
     return out
 
 
-def _rows(symbols: NDArray[np.void], sections: NDArray[np.void], text: bytes) -> Rows:
-    out: Rows = []
+def _rows(
+    symbols: NDArray[np.void], sections: NDArray[np.void], text: bytes
+) -> list[_Row]:
+    out: list[_Row] = []
     for one in symbols:
         kind, section = int(one["info"]) & 15, int(one["section"])
         if kind > FUNC or not 0 < section < len(sections):
@@ -138,43 +156,45 @@ def _rows(symbols: NDArray[np.void], sections: NDArray[np.void], text: bytes) ->
         name = text[at : text.index(b"\0", at)].decode("utf-8", "replace")
         if not name or name[0] == "$":  # mapping symbols: $x, $d
             continue
-        runs = bool(int(sections[section]["flags"]) & EXECUTABLE) and kind != OBJECT
-        out.append((int(one["value"]), int(one["size"]), name, runs))
+        where = sections[section]
+        runs = int(where["flags"]) & EXECUTABLE and kind != OBJECT
+        local = int(one["info"]) >> 4 == 0
+        rank = (int(local) if kind == FUNC else 2) if runs else DATA
+        first, size = int(one["value"]), int(one["size"])
+        end = first + size if size else int(where["at"]) + int(where["size"])
+        out.append(_Row(first, rank, name, end))
     return out
 
 
-def _text(name: str, data: bytes) -> Rows:
-    out: Rows = []
+def _text(name: str, data: bytes) -> list[_Row]:
+    out: list[_Row] = []
     lines = data.decode("utf-8", "replace").splitlines()
     for number, line in enumerate(lines, 1):
-        found = LINE.fullmatch(line)
+        found = LINE.fullmatch(line.strip())
         if found is None:
             raise TraceError(name, "neither ELF nor `ADDRESS TYPE NAME`", number)
         address, kind, symbol = found.groups()
-        if kind.lower() not in "uvw" or kind in "WV":
-            out.append((int(address, 16), 0, symbol, kind in "tTwW"))
+        if len(address) > 16:
+            raise TraceError(name, f"address {address} has more than 64 bits", number)
+        if address:  # without one it is undefined
+            rank = RANKS.get(kind, DATA)
+            out.append(_Row(int(address, 16), rank, symbol, 0))
     return out
 
 
-def _join(rows: Rows) -> Symbols:
-    """One function an address: the largest, then the first by name."""
-    addresses = {name: where % 2**64 for where, _, name, _ in reversed(rows)}
-    code = sorted(
-        {(where % 2**64, -size, name) for where, size, name, runs in rows if runs}
-    )
+def _join(rows: list[_Row]) -> Symbols:
+    """One function an address; what is behind the last of a piece is `NOWHERE`."""
+    addresses = {row.name: row.at for row in reversed(rows)}
+    code: list[_Row] = []
+    for row in sorted(rows):
+        if row.rank < DATA and not (code and code[-1].at == row.at):
+            code.append(row)
     starts: list[int] = []
     names: list[str] = []
-    over = 0  # where the latest function with a size ends
-    for where, size, name in code:
-        if starts and starts[-1] == where:
-            continue
-        if starts and starts[-1] < over < where:
-            starts.append(over)
+    for row, after in zip_longest(code, code[1:]):
+        starts.append(row.at)
+        names.append(row.name)
+        if row.at < row.end and (after is None or row.end < after.at):
+            starts.append(row.end)
             names.append(NOWHERE)
-        starts.append(where)
-        names.append(name)
-        over = where - size if size else 0
-    if starts and over > starts[-1]:
-        starts.append(over)
-        names.append(NOWHERE)
     return Symbols(addresses, np.array(starts, dtype=np.uint64), tuple(names))

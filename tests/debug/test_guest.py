@@ -205,6 +205,19 @@ def test_samples_come_near_the_exact_profile(tmp_path):
     assert shares[1] == pytest.approx(shares[0], abs=0.02)
 
 
+def test_a_run_stops_at_a_text(tmp_path):
+    """The console of board vmm, byte by byte; the guest goes on afterwards."""
+    put = 0xB9000020  # str w0, [x1]: the mailbox prints
+    image = flat(tmp_path, put, ADD_X0, 0x17FFFFFE)
+    (device,) = pe.guest.board.get("vmm").devices
+    regs = {"x0": ord("a"), "x1": device.base}
+    with pe.Guest(image, board="vmm", regs=regs) as one:
+        assert one.run(until_text="de").reason == "text"
+        assert one.console == b"abcde"
+        assert one.run(until_exits=9).reason == "exit_limit"
+        assert one.console.startswith(b"abcdef")
+
+
 def test_bad_requests_are_refused_by_name(tmp_path):
     """Registers, vCPUs, addresses, values, symbols."""
     with guest() as one:
@@ -238,14 +251,14 @@ def elf(*entries):
     header += struct.pack("<QQQIHHHHHH", 0, 0, 64, 0, 64, 0, 0, 64, 5, 0)
     at = 64 + 5 * 64
     sections = bytes(64)
-    for kind, flags, where, size, link in (
-        (1, 6, 0, 0, 0),
-        (1, 3, 0, 0, 0),
-        (2, 0, at, len(table), 4),
-        (3, 0, at + len(table), len(text), 0),
+    for kind, flags, first, where, size, link in (
+        (1, 6, 0x1000, 0, 0x1000, 0),
+        (1, 3, 0x3000, 0, 0, 0),
+        (2, 0, 0, at, len(table), 4),
+        (3, 0, 0, at + len(table), len(text), 0),
     ):
         sections += struct.pack(
-            "<IIQQQQIIQQ", 0, kind, flags, 0, where, size, link, 0, 0, 0
+            "<IIQQQQIIQQ", 0, kind, flags, first, where, size, link, 0, 0, 0
         )
     return header + sections + table + text
 
@@ -255,19 +268,22 @@ def test_symbols_of_an_elf_file(tmp_path):
     path = tmp_path / "vmlinux"
     path.write_bytes(
         elf(
-            ("main", 0x1000, 0x20, 2, 1),
+            ("main", 0x1000, 0x20, 0x12, 1),
             ("$x", 0x1000, 0, 0, 1),
-            ("label", 0x1040, 0, 0, 1),
+            ("label", 0x1040, 0, 0x10, 1),
+            ("a_local", 0x1000, 0x40, 2, 1),
+            ("_text", 0x1000, 0, 0x10, 1),
             ("table", 0x1010, 8, 1, 2),
             ("absent", 0, 0, 2, 0),
         )
     )
     have = symbols.read(path)
     assert have.address("table") == 0x1010
-    assert [int(a) for a in have.starts] == [0x1000, 0x1020, 0x1040]
+    assert [int(a) for a in have.starts] == [0x1000, 0x1020, 0x1040, 0x2000]
     assert have.locate(0x1004) == "main+0x4"
     assert have.locate(0x1020) == "0x1020"
     assert have.locate(0x1048) == "label+0x8"
+    assert have.locate(0x2000) == "0x2000"  # behind the section
     assert have.locate(0xFFF) == "0xfff"
     moved = symbols.read(f"{path}@0x80000000")
     assert moved.locate(0x8000_1000) == "main"
@@ -285,8 +301,10 @@ def test_damaged_elf_files_are_refused(tmp_path, cut):
 
 
 def test_what_is_no_symbol_file_is_refused_by_line(tmp_path):
-    """Text of another form, an empty file, an absent one."""
+    """Undefined symbols are none. Text of another form; an empty, an absent file."""
     path = tmp_path / "map"
+    path.write_text("                 U printf\n0010 T main\n", encoding="utf-8")
+    assert dict(symbols.read(path).addresses) == {"main": 16}
     path.write_text("ffff800008000000 T _text\nnonsense\n", encoding="utf-8")
     with pytest.raises(pe.TraceError, match="2"):
         symbols.read(path)

@@ -104,6 +104,19 @@ def test_nothing_to_fit_to_is_refused():
             calibrate(rows, policy="v6.12")
 
 
+def test_a_machine_beyond_the_bounds_is_refused():
+    with pytest.raises(TraceError, match="factors beyond 55"):
+        calibrate({"hvc": 900_000.0, "mmio_read_user": 950_000.0}, policy="v6.12")
+
+
+def test_a_hypercall_alone_predicts_with_wide_intervals():
+    """The speed is known, nothing else: every other group says which row would tell."""
+    one = calibrate({"hvc": 408.0}, policy="v6.1", base="n1-altra-gicv3")
+    assert {group.name for group in one.parameters if group.identified} == {"exit"}
+    low, high = one.rows_ns["mmio_read_user"][1:]
+    assert high / low > 1.5
+
+
 @pytest.mark.parametrize("name", ["altra-6.12", "n1-2022", "m400-4.18", "seattle-4.18"])
 def test_boards_left_out_are_predicted(name):
     """Goal: within 15 %, the 90 % interval holds the figure.

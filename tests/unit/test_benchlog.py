@@ -64,6 +64,24 @@ def test_ticks_become_ns_by_the_counter(log):
     assert read_log(log(bare), cntfrq_hz=10**8).rows_ns["hvc"] == 80
 
 
+@pytest.mark.parametrize(
+    ("head", "ns"),
+    [
+        ("name  total ticks  avg(ticks)\n", 320),
+        ("name  total ns  avg us\n", 8000),
+        ("INFO: micro-bench: name  total (ns)  avg (ns)\n", 8),
+    ],
+)
+def test_units_stand_in_the_header(log, head, ns):
+    said = f"Timer Frequency 25000000 Hz\n{head}hvc 80.0 8.0\n"
+    assert read_log(log(said)).rows_ns == {"hvc": ns}
+
+
+def test_a_header_without_a_unit_is_refused(log):
+    with pytest.raises(TraceError, match="log:1: a header without a unit"):
+        read_log(log("name  total  avg\nhvc 80.0 8.0\n"))
+
+
 def test_two_runs_are_told_apart(log):
     second = {name: value * 2 for name, value in ROWS.items()}
     path = log(text() + text(second))
@@ -94,6 +112,18 @@ def test_two_runs_are_told_apart(log):
 def test_absurd_logs_are_refused_by_name(log, rows, words):
     with pytest.raises(TraceError, match=words):
         read_log(log(text(rows)))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("  VM-EXIT    Samples  Samples%\n  WFx  601194  93%\n", "perf kvm stat"),
+        ("vcpu0-1 [000] 1.000001: kvm_entry: PC: 0x0\n", "an ftrace recording"),
+    ],
+)
+def test_other_records_of_a_machine_are_named(log, content, words):
+    with pytest.raises(TraceError, match=f"{words}.*needed is a micro-bench log"):
+        read_log(log(content))
 
 
 def test_rows_can_be_left_out(log):
