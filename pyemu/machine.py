@@ -109,8 +109,7 @@ class Machine:
         self.core: _ffi.Core = self.blueprint.create(self.moves)
         self._balancer = balancer or self._rotation()
         self._log = EventLog(self.core, trace, host.pcpus)
-        self.now_cyc = 0
-        self.host_s = 0.0
+        self.now_cyc, self.host_s = 0, 0.0
         self.stop: Stop | None = None
         self.progress: Callable[[Stop], None] | None = None
         self._stats: dict[str, NDArray[Any]] = {}

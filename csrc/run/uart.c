@@ -19,6 +19,13 @@ enum {
 
 enum { FR_EMPTY = 0x90, INT_TX = 1 << 5 }; /* both FIFOs are empty, always */
 
+/* What is raised and not masked drives the line. */
+static uint32_t masked(const struct code_uart *u)
+{
+    return u->raised & u->stored[(UART_IMSC - UART_FIRST_STORED) / 4];
+}
+
+/* Requires: offset < UART_BYTES. */
 static uint64_t uart_read(const struct code_uart *u, uint64_t offset)
 {
     /* PeriphID0-3 and PCellID0-3 of a r1p5. */
@@ -29,10 +36,8 @@ static uint64_t uart_read(const struct code_uart *u, uint64_t offset)
     switch (offset) {
     case UART_FR: return FR_EMPTY;
     case UART_RIS: return u->raised;
-    case UART_MIS:
-        return u->raised & u->stored[(UART_IMSC - UART_FIRST_STORED) / 4];
-    default:
-        return offset >= UART_ID && offset < UART_BYTES ? id[(offset - UART_ID) / 4] : 0;
+    case UART_MIS: return masked(u);
+    default: return offset >= UART_ID ? id[(offset - UART_ID) / 4] : 0;
     }
 }
 
@@ -51,8 +56,8 @@ static void transmit(struct pyemu_machine *m, const struct vcpu *v, struct code_
     m->stop_vcpu = vcpu_idx(m, v);
 }
 
-static void uart_write(struct pyemu_machine *m, const struct vcpu *v, struct code_uart *u,
-                       uint64_t offset)
+static void uart_write(struct pyemu_machine *m, const struct vcpu *v,
+                       struct code_uart *u, uint64_t offset)
 {
     const uint64_t value = v->mmio.value;
 
@@ -77,7 +82,7 @@ bool uart_answer(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
         uart_write(m, v, u, offset);
     else
         value = uart_read(u, offset);
-    const bool level = (u->raised & u->stored[(UART_IMSC - UART_FIRST_STORED) / 4]) != 0;
+    const bool level = masked(u) != 0;
 
     if (level != (u->level != 0)) {
         u->level = level;
