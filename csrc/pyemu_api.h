@@ -36,7 +36,7 @@ enum pyemu_stop {
     PYEMU_STOP_INTERRUPTED, /* pyemu_interrupt() was called (Ctrl-C) */
     PYEMU_STOP_MARK,        /* machine code executed HINT 81: its region ends */
     PYEMU_STOP_BREAK,       /* machine code is about to execute at a breakpoint */
-    PYEMU_STOP_STEP         /* the vCPU that steps has executed its instructions */
+    PYEMU_STOP_STEP         /* the vCPU that steps has executed one instruction */
 };
 
 /* Hooks of a policy: each is an ordered list of guarded primitives. */
