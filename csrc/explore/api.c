@@ -47,6 +47,7 @@ static void reduce(struct pyemu_explorer *x)
 {
     struct policy_table *t = &x->m->policy;
     uint32_t start[PYEMU_H_COUNT + 1];
+    uint32_t asks = 0;
     uint32_t n = 0;
 
     for (uint32_t h = 0; h < PYEMU_H_COUNT; h++) {
@@ -58,6 +59,10 @@ static void reduce(struct pyemu_explorer *x)
             if (h == PYEMU_H_VTIMER_ISR && (t->steps[i].prim == PYEMU_P_INJECT_V ||
                                             t->steps[i].prim == PYEMU_P_INJECT_V_FIRE))
                 x->isr_injects = 1;
+            if (h == PYEMU_H_ENTER && t->steps[i].prim == PYEMU_P_REQUESTS)
+                asks |= 1U;
+            if (h == PYEMU_H_ENTER && t->steps[i].prim == PYEMU_P_CHECK_REQUESTS)
+                asks |= 2U;
             x->sees[n] = ex_step_sees(x->m, i);
             x->quiet[n] = ex_step_quiet(x->m, i);
             x->light[n] = ex_step_light(x, i);
@@ -68,6 +73,7 @@ static void reduce(struct pyemu_explorer *x)
     start[PYEMU_H_COUNT] = n;
     memcpy(t->hook_start, start, sizeof start);
     t->n_steps = n;
+    x->kick_covers = asks == 3U && machine_switch(x->m, PYEMU_S_INJECT_REQUEST);
     memset(t->cost, 0, sizeof t->cost);
     steps_prepare(t);
 }

@@ -202,6 +202,7 @@ struct pyemu_explorer {
     uint8_t light[PYEMU_MAX_STEPS]; /* nothing outside can tell when it runs */
     uint32_t n_words;
     uint32_t hw_live;               /* of any vCPU, while ex_tidy is at work */
+    uint32_t kick_covers;           /* an entry looks at its requests twice */
     uint32_t isr_injects;           /* the vtimer ISR takes vgic locks (I14) */
     struct violation found;         /* by the move under way */
     uint32_t events;                /* EX_EV_* of the moves since it was cleared */

@@ -134,6 +134,26 @@ static bool only_goes_on(const struct vcpu *v)
  * interrupt's handler, put and load commute with it, and no invariant looks in
  * between. A step whose guard fails by flags of the thread alone does nothing.
  */
+/*
+ * Beyond the requests of an entry a handler, or a load, can leave nothing but a new
+ * request behind; the entry is then refused, and so it is after a kick.
+ */
+static bool is_a_kick(const struct pyemu_explorer *x, const struct vcpu *v)
+{
+    const uint32_t prim = x->m->policy.steps[v->pc].prim;
+
+    return has_bit64(x->cfg.actions, PYEMU_A_KICK) && x->kick_covers != 0 &&
+           v->hook == PYEMU_H_ENTER &&
+           (prim == PYEMU_P_PREEMPT_OFF || prim == PYEMU_P_IRQ_OFF);
+}
+
+/* handle_exit after an interrupt does nothing, and what comes next sees the same. */
+static bool handles_nothing(const struct pyemu_explorer *x, const struct vcpu *v)
+{
+    return v->trap_op == EX_NO_TRAP && v->reason <= PYEMU_X_IRQ_MAINT &&
+           x->m->policy.steps[v->pc].prim == PYEMU_P_HANDLE;
+}
+
 static bool quiet(const struct pyemu_explorer *x, const struct pcpu *p, uint32_t enough)
 {
     const struct vcpu *v = thread_of(x, p);
@@ -143,6 +163,8 @@ static bool quiet(const struct pyemu_explorer *x, const struct pcpu *p, uint32_t
         return false;
     if (!in_hook(x, v))
         return only_goes_on(v);
+    if (is_a_kick(x, v) || handles_nothing(x, v))
+        return true;
     if (x->quiet[v->pc] == EXQ_IF_NOT_TAKEN)
         return !holds(x, p, v, v->pc);
     return x->quiet[v->pc] >= enough;

@@ -128,6 +128,41 @@ static void sort_lists(struct vcpu *v)
     }
 }
 
+static bool in_lrs(const struct list_register *lr, uint32_t n, uint32_t intid)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (lr[i].vintid == intid && lr[i].state != LR_INVALID)
+            return true;
+    return false;
+}
+
+/*
+ * A line that was high and has left no trace anywhere is no reason for a later
+ * acknowledge: from here on there must be a new one (I1).
+ */
+static void forget_high(struct pyemu_explorer *x, uint32_t i, uint32_t t)
+{
+    const struct pyemu_machine *m = x->m;
+    const struct vcpu *v = &m->vcpus[i];
+    const uint32_t intid = timer_intid(t);
+    const struct vgic_irq *q = &v->irq[intid];
+    const uint32_t level = t == TIMER_V ? PYEMU_F_LEVEL_V : PYEMU_F_LEVEL_P;
+
+    if (x->ghost[i].high[t] == 0 || ex_fires(x, i, t) || x->ghost[i].stopped != 0 ||
+        (q->line | q->latch | q->active) != 0 || has_bit64(v->flags, level) ||
+        in_lrs(v->lr, v->used_lrs, intid))
+        return;
+    for (uint32_t k = 0; k < m->s->cfg.n_pcpus; k++) {
+        const struct pcpu *p = &m->pcpus[k];
+
+        if (has_bit32(p->irq_line | p->irq_active, intid) || p->line_target[t] != 0 ||
+            p->irq_stage != ISR_NONE || in_lrs(p->lr, p->n_lrs, intid))
+            return;
+    }
+    if (v->stage == STAGE_GUEST || v->stage == STAGE_USER)
+        x->ghost[i].high[t] = 0;
+}
+
 /* Values that no step reads any more get one form. */
 static void tidy_vcpu(struct pyemu_explorer *x, uint32_t i)
 {
@@ -201,6 +236,9 @@ void ex_tidy(struct pyemu_explorer *x)
 {
     for (uint32_t i = 0; i < x->m->s->cfg.n_vcpus; i++)
         tidy_vcpu(x, i);
+    for (uint32_t i = 0; i < x->m->s->cfg.n_vcpus; i++)
+        for (uint32_t t = 0; t < N_TIMERS; t++)
+            forget_high(x, i, t);
     x->hw_live = 0;
     for (uint32_t i = 0; i < x->m->s->cfg.n_vcpus && x->cfg.reduce != 0; i++)
         forget_dead(x, i);
