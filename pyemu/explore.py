@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from . import _ffi
 from ._ffi_explore import Explorer
 from .assemble import set_policy
+from .config import whole
 from .errors import ConfigError, unknown_name
 from .exploring import CLAUSES, SECTIONS, timeline
 from .policy import Policy
@@ -318,6 +319,12 @@ class Prepared:
         shape = {**USUAL, **shape}
         limits = {**LIMITS, **limits}
         _check(shape)
+        for name, high in (
+            ("max_states", 2**64),
+            ("max_bytes", 2**64),
+            ("depth", 2**31),
+        ):
+            whole(f"explore.{name}", limits[name] or 0, 0, high - 1)
         vcpus = int(shape["vcpus"])
         every, ops = whole_alphabet(vcpus, int(shape["pcpus"]))
         chosen, choices = _chosen(every, ops, alphabet)
