@@ -451,6 +451,10 @@ int pyemu_start(struct pyemu_machine *m)
         (void)soft_cancel(m, task_node(m, i));
         sched_enqueue(m, &m->pcpus[m->threads[t].pcpu], t, false);
     }
+    for (uint32_t i = 0; i < m->s->cfg.n_vcpus; i++)
+        for (uint32_t n = 0; n < N_PRIVATE; n++)
+            if (m->vcpus[i].irq[n].hw != 0 && machine_switch(m, PYEMU_S_DIST_FORWARD))
+                m->vcpus[i].irq[n].hw = HW_FORWARDS;
     m->talks = talks(m);
     m->s->started = 1;
     machine_reset_stats(m);

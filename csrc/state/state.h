@@ -14,7 +14,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/heap.h"
-#include "pyemu_api.h"
+#include "pyemu_soak_api.h"
 
 /* Flag bits that no guard can name: they stand above PYEMU_F_COUNT. */
 enum {
@@ -85,7 +85,7 @@ struct vgic_irq {
     uint8_t active;
     uint8_t enabled;
     uint8_t edge;
-    uint8_t hw;
+    uint8_t hw;            /* mapped to a physical interrupt; HW_FORWARDS */
     uint8_t prio;
     uint8_t queued;        /* on an ap_list */
     uint8_t source;        /* v2 SGI: bitmap of pending sources */
@@ -94,6 +94,9 @@ struct vgic_irq {
     uint32_t target;       /* SPI: vCPU it goes to, counted in its VM */
     uint32_t on;           /* vCPU whose ap_list holds it */
 };
+
+/* Mapped, and the guest's distributor writes reach the physical one (B33). */
+enum { HW_FORWARDS = 2 };
 
 enum { AP_END = 0xffff, N_PRIVATE = 32 };
 
@@ -179,6 +182,7 @@ struct vcpu {
     uint64_t list_end;
     uint32_t list_table;
     uint32_t pmr;          /* VMCR */
+    uint32_t vmcr_pmr;     /* memory copy: as of the last VMCR read */
     uint32_t iar;
     uint32_t gpc_return;
     uint32_t prog;
@@ -202,6 +206,8 @@ struct vcpu {
     uint8_t off;           /* its VM has been powered off */
     uint8_t sleep_off;     /* sleeping because powered off */
     uint16_t hcr_eoicount;
+    uint16_t elrsr;        /* empty list registers as of the last save */
+    uint32_t signalled;    /* P0: bit per INTID, not yet deactivated (signal_once) */
     uint64_t block_cyc;    /* start of kvm_vcpu_block */
     uint64_t poll_until_cyc;
     uint64_t halt_poll_cyc;
@@ -217,6 +223,8 @@ struct vcpu {
     uint32_t counted;      /* deadline whose expiry has been noticed */
     uint32_t settled;      /* deadline acknowledged, withdrawn, or none */
     uint32_t entry;        /* op where it starts after a reset */
+    uint32_t late;         /* deadline seen expired and open, since late_cyc */
+    uint64_t late_cyc;
     uint64_t injected_cyc; /* when 27 last became pending */
     uint64_t user_levels;
     uint64_t answer;       /* of the last policy callback, +1 */
@@ -228,6 +236,7 @@ struct vcpu {
     uint8_t on_pending;    /* CPU_ON is under way */
     uint8_t woken;         /* a wake-up since the last check of its block began */
     uint8_t waits_user;    /* the MMIO access is a user-space device's */
+    uint8_t work;          /* work is queued that will wake it (explorer) */
     struct pyemu_op trap;  /* machine code: its trap as an op */
     struct pyemu_mmio mmio; /* and its access */
     uint64_t boot_pc;      /* of CPU_ON */
@@ -324,6 +333,22 @@ enum { N_HISTS = 2 + 2 * PYEMU_X_COUNT };
 enum { HIST_TIMER = 0, HIST_INJECT = 1, HIST_HANDLING = 2,
        HIST_GUEST = 2 + PYEMU_X_COUNT };
 
+/* The fault plan and what it has done so far; part of a snapshot. */
+struct soak_state {
+    struct pyemu_fault_config cfg;
+    struct pyemu_fault_report done;
+    uint64_t next_cyc;
+    uint64_t n_draws;
+    uint64_t next_ask;     /* point at which Python is asked next */
+    uint64_t base[2];      /* counters that must not move: checks.c */
+    uint64_t assert_cyc;   /* line_assert_cyc of the host's description */
+    uint32_t hurry;        /* points that follow closely: a pulse, a drop */
+    uint32_t pulse_pcpu;   /* its device interrupt is taken back, PYEMU_NONE */
+    uint32_t reset_vcpu;   /* on its way to user space, PYEMU_NONE */
+    uint32_t pad;
+    uint8_t struck[PYEMU_MAX_STEPS]; /* step boundaries met */
+};
+
 struct machine_state {
     struct pyemu_config cfg;
     struct clock clock;
@@ -349,6 +374,7 @@ struct machine_state {
     uint32_t poisoned;
     uint32_t resume_pcpu;  /* where a stop inside a window continues */
     uint32_t resume_valid;
+    struct soak_state soak;
 };
 
 struct policy_table {
@@ -378,9 +404,20 @@ struct a64_mem;
 struct code_watch;
 
 /* One VM's memory and the frames of its interrupt controller. */
+/* The console's UART (run/uart.h); text waits for Python. */
+struct code_uart {
+    uint16_t stored[6];  /* IBRD to IMSC */
+    uint16_t raised;
+    uint16_t level;
+    uint32_t stop_at;    /* byte at which a run comes back; above 255 none */
+    uint32_t n;
+    uint8_t text[PYEMU_CONSOLE_BYTES];
+};
+
 struct code_vm {
     struct a64_mem *mem;
     struct pyemu_code_config cfg;
+    struct code_uart uart;
 };
 
 struct pyemu_machine {
@@ -419,6 +456,7 @@ struct pyemu_machine {
     uint64_t latency_cyc;          /* least cross-pCPU latency */
     bool has_offsets;              /* some VM has a CNTVOFF */
     bool talks;                    /* a guest op can reach another pCPU */
+    bool work_waits;               /* queued work runs when the explorer says so */
     uint32_t stop;                 /* enum pyemu_stop + 1, 0 = go on */
     uint32_t stop_vcpu;
     uint32_t stop_step;

@@ -99,6 +99,8 @@ class MachineCode:
             "gicr": board.gicr if v3 else 0,
             "gicr_bytes": GICR_BYTES * n_vcpus if v3 else 0,
             "gicv": 0 if v3 else board.gicc,
+            "uart": board.console.base if board.console else 0,
+            "uart_intid": board.console.intid if board.console else 0,
             "populated": int(board.populated),
             "trap_ids": int(self.trap_ids),
             "marks": int(board.marks),
