@@ -1,9 +1,14 @@
 """How fast does machine code run, beside QEMU -icount and Unicorn count=?"""
 
 import statistics
+import time
 
 import pytest
 from peers.processors import Loop, have_qemu, pyemu_run, qemu_s, unicorn_run
+
+import pyemu as pe
+from pyemu._ffi_code import CodeCore
+from pyemu.guest import machine_code
 
 ROUNDS = 5
 LOOPS = ["alu", "memory", "branchy", "program"]
@@ -61,3 +66,76 @@ def test_geometric_mean(benchmark, emulated_rows, request, peer, least):
     mean = benchmark(lambda: statistics.geometric_mean(ratios.values()))
     emulated_rows.append((request.node.name, {f"mean_ratio_{peer}": mean}))
     assert mean >= least
+
+
+HVC_ROUNDS, MOST_OVER_OPS = 1_000_000, 1.5
+
+
+def hypercall_ns(host, load):
+    """Processor time of a hypercall and back."""
+    machine = pe.Machine(host, [pe.VM()], policy="lazy", load=load)
+    with machine:
+        begun = time.process_time()
+        machine.run(until_cyc=10**13)
+        took = time.process_time() - begun
+        assert machine.result().exits["HVC64"] >= HVC_ROUNDS
+    return took / HVC_ROUNDS * 1e9
+
+
+@pytest.mark.benchmark(group="machine code")
+@pytest.mark.parametrize("vhe", [True, False], ids=["vhe", "nvhe"])
+def test_world_switch(benchmark, emulated_rows, request, tmp_path, vhe):
+    """A hypercall from machine code beside one from an op program."""
+    loop = Loop("hypercall", tmp_path)
+    code = machine_code.load(str(loop.path), regs={"x0": HVC_ROUNDS})
+    ops = pe.loads.get("hvc-loop", n=HVC_ROUNDS)
+    host = pe.Host(profile="icount", vhe=vhe, tick_hz=0)
+    found = {"code": [], "ops": []}
+
+    def rounds():
+        for _ in range(ROUNDS):
+            found["code"].append(hypercall_ns(host, code))
+            found["ops"].append(hypercall_ns(host, ops))
+
+    benchmark.pedantic(rounds, rounds=1)
+    ns = {who: statistics.median(all_) for who, all_ in found.items()}
+    ratio = ns["code"] / ns["ops"]
+    emulated_rows.append((request.node.name, {**ns, "ratio": ratio}))
+    assert ratio <= MOST_OVER_OPS
+
+
+LEAST_OF_ONE = 0.8
+
+
+def busy_mips(loop, vcpus, pcpus, until_cyc):
+    """Aggregate MIPS of vCPUs that compute under a 1 kHz tick, once all are up."""
+    regs = {"x0": 0, "x1": vcpus}
+    load = machine_code.load(str(loop.path), regs=regs, vcpus=vcpus)
+    host = pe.Host(profile="n1-altra-gicv3", pcpus=pcpus)
+    with pe.Machine(host, [pe.VM(vcpus=vcpus)], policy="lazy", load=load) as machine:
+        machine.run(until_cyc=2 * 10**7)
+        code = CodeCore(machine.core)
+        before = sum(code.insns(n) for n in range(vcpus))
+        begun = time.process_time()
+        machine.run(until_cyc=until_cyc)
+        took = time.process_time() - begun
+        return (sum(code.insns(n) for n in range(vcpus)) - before) / took / 1e6
+
+
+@pytest.mark.benchmark(group="machine code")
+def test_sixty_four_vcpus_on_eight_pcpus(benchmark, emulated_rows, request, tmp_path):
+    """Aggregate MIPS of the busy tick, beside one vCPU's."""
+    loop = Loop("tick", tmp_path)
+    mips = {1: [], 64: []}
+
+    def rounds():
+        for _ in range(ROUNDS):
+            mips[1].append(busy_mips(loop, 1, 1, 10**9))
+            mips[64].append(busy_mips(loop, 64, 8, 2 * 10**8))
+
+    benchmark.pedantic(rounds, rounds=1)
+    one, many = (statistics.median(mips[n]) for n in (1, 64))
+    emulated_rows.append(
+        (request.node.name, {"mips_1": one, "mips_64": many, "ratio": many / one})
+    )
+    assert many >= LEAST_OF_ONE * one

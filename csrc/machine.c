@@ -11,6 +11,7 @@
 #include "guest/code.h"
 #include "host/horizon.h"
 #include "policy/paths.h"
+#include "soak/soak.h"
 #include "state/layout.h"
 
 uint32_t pyemu_api_version(void)
@@ -87,6 +88,7 @@ static uint64_t window_end(const struct pyemu_machine *m, uint64_t start_cyc)
 
     if (m->s->cfg.interacts != 0 && m->s->cfg.n_pcpus > 1 && hot)
         end = min_u64(end, add_sat(earliest_output(m, start_cyc), m->latency_cyc));
+    end = min_u64(end, max_u64(soak_next(m), start_cyc + 1));
     if (m->s->next_move < m->n_moves)
         end = min_u64(end, max_u64(m->moves[m->s->next_move].at_cyc, start_cyc + 1));
     return end;
@@ -137,7 +139,9 @@ static void advance(struct pyemu_machine *m)
         } else if (run_window(m, end)) {
             m->s->window_start_cyc = end;
             apply_moves(m, end);
-            if (all_off(m))
+            if (end >= soak_next(m))
+                soak_point(m);
+            if (all_off(m) && m->stop == 0)
                 m->stop = PYEMU_STOP_DONE + 1;
         }
     }

@@ -139,6 +139,13 @@ struct pyemu_explore_row {
     uint32_t cur;
 };
 
+/* Transitions between states where no hook runs, as sums of hashes. */
+struct pyemu_explore_behaviour {
+    uint64_t stable;       /* such states */
+    uint64_t transitions;
+    uint64_t sum[2];
+};
+
 struct pyemu_explorer;
 
 /* Explores the machine, which is not to be run afterwards. Rows are kept in it. */
@@ -148,6 +155,13 @@ void pyemu_explore_free(struct pyemu_explorer *x);
 int pyemu_explore_safety(struct pyemu_explorer *x, struct pyemu_explore_result *out);
 int pyemu_explore_cycles(struct pyemu_explorer *x, uint32_t invariant,
                          struct pyemu_explore_result *out);
+
+/* After a safety search that has seen every state. */
+int pyemu_explore_behaviour(struct pyemu_explorer *x,
+                            struct pyemu_explore_behaviour *out);
+
+/* Two tables with equal values are one on this machine: what runs, in its order. */
+uint64_t pyemu_explore_table(const struct pyemu_explorer *x);
 int pyemu_explore_rows(struct pyemu_explorer *x, struct pyemu_explore_row *out,
                        uint32_t n);
 

@@ -81,9 +81,14 @@ int pyemu_snapshot_load(struct pyemu_machine *m, const uint8_t *in, uint64_t n)
     if (hash_bytes(in + sizeof h, h.bytes) != h.checksum)
         return machine_fail(m, PYEMU_ESTATE, "snapshot is damaged (checksum)");
     memcpy(&cfg, in + sizeof h + offsetof(struct machine_state, cfg), sizeof cfg);
+    cfg.line_assert_cyc = m->s->cfg.line_assert_cyc; /* a fault plan changes it */
     if (memcmp(&cfg, &m->s->cfg, sizeof cfg) != 0)
         return machine_fail(m, PYEMU_ESTATE, "snapshot of another machine description");
     paths_fold(m);
     memcpy(m->s, in + sizeof h, m->bytes);
+    m->has_offsets = false;
+    for (uint32_t i = 0; i < m->s->cfg.n_vms; i++)
+        m->has_offsets = m->has_offsets || m->vms[i].cntvoff_ticks != 0;
+    paths_clear(m); /* compiled for the offsets that were */
     return PYEMU_OK;
 }

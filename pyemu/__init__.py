@@ -34,6 +34,9 @@ from .report import profile
 from .result import Histogram, Result
 from .run import compare, run
 from .scheduling import Periodic, ping_pong, rotate, spread
+from .snapshot_file import load_file as load_snapshot
+from .snapshot_file import save_file as save_snapshot
+from .soak import SoakResult, soak
 from .trace import Recording, read_trace
 from .version import VERSION
 
@@ -67,6 +70,7 @@ __all__ = [
     "Recording",
     "Result",
     "Snapshot",
+    "SoakResult",
     "Start",
     "StateError",
     "Stop",
@@ -80,6 +84,7 @@ __all__ = [
     "explain",
     "explore",
     "freeze",
+    "load_snapshot",
     "loads",
     "migrate",
     "ping_pong",
@@ -88,7 +93,9 @@ __all__ = [
     "read_trace",
     "rotate",
     "run",
+    "save_snapshot",
     "scenario",
+    "soak",
     "spread",
     "thaw",
 ]

@@ -1,7 +1,7 @@
 """Builds the C core: one boundary is compiled by C and fed to cffi.
 
-`csrc/pyemu_api.h` and its chapter on exploration, `csrc/pyemu_explore_api.h`, are the
-single source of every type and prototype. Lines that start with ``#`` are dropped, the
+`csrc/pyemu_api.h` and its chapters on exploration and on fault plans are the single
+source of every type and prototype. Lines that start with ``#`` are dropped, the
 rest is what cffi parses. Run by setuptools through ``cffi_modules``; it lives in the
 package because sdists drop it elsewhere.
 """
@@ -14,7 +14,7 @@ from cffi import FFI
 
 ROOT = Path(__file__).resolve().parent.parent
 CSRC = ROOT / "csrc"
-HEADERS = (CSRC / "pyemu_api.h", CSRC / "pyemu_explore_api.h")
+HEADERS = tuple(CSRC / f"pyemu_{part}api.h" for part in ("", "explore_", "soak_"))
 
 
 def declarations() -> str:
@@ -33,7 +33,7 @@ ffibuilder = FFI()
 ffibuilder.cdef(declarations())
 ffibuilder.set_source(
     "pyemu._core",
-    '#include "pyemu_explore_api.h"\n',
+    '#include "pyemu_explore_api.h"\n#include "pyemu_soak_api.h"\n',
     sources=relative("*.c"),
     include_dirs=["csrc"],
     depends=relative("*.h"),

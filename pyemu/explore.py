@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from . import _ffi
 from ._ffi_explore import Explorer
 from .assemble import set_policy
+from .config import whole
 from .errors import ConfigError, unknown_name
 from .exploring import CLAUSES, SECTIONS, timeline
 from .policy import Policy
 from .policy import get as get_policy
 
 __all__ = ["ACTIONS", "CYCLES", "ENDS", "GUEST", "QUIRKS", "SAFETY", "SHAPE"]
-__all__ += ["Exploration", "explore"]
+__all__ += ["Exploration", "Prepared", "explore"]
 
 ACTIONS: Final = tuple(n for n in _ffi.enum("action", "PYEMU_A_") if n != "count")
 GUEST: Final = tuple(n for n in _ffi.enum("guest_choice", "PYEMU_GC_") if n != "count")
@@ -50,9 +51,15 @@ ENDS: Final = (
 )
 SHAPE: Final = ("vcpus", "pcpus", "lrs", "gic", "vhe", "user_irqchip", "quirks")
 CNTVOFF_TICKS: Final = 64
+USUAL: Final[dict[str, Any]] = {
+    **{"vcpus": 1, "pcpus": 1, "lrs": 4, "gic": "v3", "vhe": True},
+    **{"user_irqchip": False, "quirks": []},
+}
+LIMITS: Final[dict[str, Any]] = {
+    **{"max_states": 200_000_000, "max_bytes": 8 * 2**30, "depth": None},
+}
 OTHER_INTID: Final = 0  # EX_OTHER_SGI
 FIRST_PRIORITY: Final = 0x80
-_GIB: Final = 2**30
 
 
 @dataclass(frozen=True)
@@ -250,8 +257,8 @@ def explore(  # noqa: PLR0913
     user_irqchip: bool = False,
     quirks: Iterable[str] = (),
     depth: int | None = None,
-    max_states: int = 200_000_000,
-    max_bytes: int = 8 * _GIB,
+    max_states: int = LIMITS["max_states"],
+    max_bytes: int = LIMITS["max_bytes"],
     alphabet: Iterable[str] | None = None,
     invariants: Iterable[int] | None = None,
     reduce: bool = True,
@@ -287,35 +294,73 @@ def explore(  # noqa: PLR0913
         For an unknown name or a machine that cannot be explored.
     """
     table = get_policy(policy) if isinstance(policy, str) else policy
-    shape: dict[str, Any] = {"vcpus": vcpus, "pcpus": pcpus, "lrs": lrs, "gic": gic}
-    shape |= {"vhe": vhe, "user_irqchip": user_irqchip, "quirks": list(quirks)}
-    _check(shape)
-    every, ops = whole_alphabet(vcpus, pcpus)
-    chosen, choices = _chosen(every, ops, alphabet)
-    wanted = sorted(SAFETY + CYCLES if invariants is None else invariants)
-    for number in wanted:
-        if number not in SAFETY + CYCLES:
-            known = [str(n) for n in SAFETY + CYCLES]
-            raise unknown_name("explore.invariant", str(number), known)
-    config = {
-        "actions": _mask("explore.action", chosen, ACTIONS),
-        "guest": _mask("explore.guest", choices, GUEST),
-        "invariants": sum(1 << n for n in wanted),
-        "max_states": max_states,
-        "max_bytes": max_bytes,
-        "max_depth": 2**31 if depth is None else depth,
-        "reduce": int(reduce),
-    }
-    left_out = [a for a in (*every, *ops) if a not in (*chosen, *choices)]
-    bounds = {**shape, "depth": depth, "max_states": max_states, "reduce": reduce}
-    if vcpus > 1:
-        left_out += [*SNAPSHOT, *(() if user_irqchip else (SECOND_VM,))]
-    said = {"actions": chosen, "guest": choices, "left_out": left_out}
-    searcher = Explorer(_core(table, shape), config)
-    try:
-        return _search(searcher, table.name, wanted, bounds, said)
-    finally:
-        searcher.close()
+    shape = {"vcpus": vcpus, "pcpus": pcpus, "lrs": lrs, "gic": gic, "vhe": vhe}
+    shape |= {"user_irqchip": user_irqchip, "quirks": list(quirks)}
+    limits = {"max_states": max_states, "max_bytes": max_bytes, "depth": depth}
+    with Prepared(table, shape, limits, alphabet, invariants, reduce) as run:
+        return run.search()
+
+
+class Prepared:
+    """A search that can begin: a machine, its bounds, an alphabet.
+
+    Parameters are those of `explore`; `shape` is the machine, `limits` the bounds.
+    """
+
+    def __init__(  # noqa: PLR0917
+        self,
+        policy: Policy,
+        shape: dict[str, Any],
+        limits: dict[str, Any],
+        alphabet: Iterable[str] | None = None,
+        invariants: Iterable[int] | None = None,
+        reduce: bool = True,
+    ) -> None:
+        shape = {**USUAL, **shape}
+        limits = {**LIMITS, **limits}
+        _check(shape)
+        for name, high in (
+            ("max_states", 2**64),
+            ("max_bytes", 2**64),
+            ("depth", 2**31),
+        ):
+            whole(f"explore.{name}", limits[name] or 0, 0, high - 1)
+        vcpus = int(shape["vcpus"])
+        every, ops = whole_alphabet(vcpus, int(shape["pcpus"]))
+        chosen, choices = _chosen(every, ops, alphabet)
+        self.wanted = sorted(SAFETY + CYCLES if invariants is None else invariants)
+        for number in self.wanted:
+            if number not in SAFETY + CYCLES:
+                known = [str(n) for n in SAFETY + CYCLES]
+                raise unknown_name("explore.invariant", str(number), known)
+        config = {
+            "actions": _mask("explore.action", chosen, ACTIONS),
+            "guest": _mask("explore.guest", choices, GUEST),
+            "invariants": sum(1 << n for n in self.wanted),
+            "max_states": limits["max_states"],
+            "max_bytes": limits["max_bytes"],
+            "max_depth": 2**31 if limits["depth"] is None else limits["depth"],
+            "reduce": int(reduce),
+        }
+        left_out = [a for a in (*every, *ops) if a not in (*chosen, *choices)]
+        if vcpus > 1:
+            left_out += [*SNAPSHOT, *(() if shape["user_irqchip"] else (SECOND_VM,))]
+        self.name = policy.name
+        self.bounds = {**shape, **limits, "reduce": reduce}
+        del self.bounds["max_bytes"]
+        self.said = {"actions": chosen, "guest": choices}
+        self.said["left_out"] = left_out
+        self.searcher = Explorer(_core(policy, shape), config)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.searcher.close()
+
+    def search(self) -> Exploration:
+        """Search every state, then the cycles."""
+        return _search(self.searcher, self.name, self.wanted, self.bounds, self.said)
 
 
 def _search(

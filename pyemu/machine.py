@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -27,6 +27,7 @@ from .pcpu import PcpuView
 from .result import Result
 from .scheduling import Periodic, rotate
 from .snapshot import Snapshot, put_back, take
+from .stop import STOPS, Stop
 from .vcpu import VcpuView, check_index
 
 if TYPE_CHECKING:
@@ -37,25 +38,6 @@ __all__ = ["Machine", "Snapshot", "Stop"]
 NEVER_CYC: Final = 2**62
 FIRST_QUANTUM_CYC: Final = 20_000_000
 SHORT_S, LONG_S = 0.05, 0.2
-STOPS: Final = {value: key for key, value in _ffi.enum("stop", "PYEMU_STOP_").items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Why a run came back.
-
-    Attributes
-    ----------
-    reason
-        limit, done, guest_limit, exit_limit, text or interrupted.
-    now_cyc, guest_cyc, exits
-        Least pCPU clock, cycles; totals of the measured region so far.
-    """
-
-    reason: str
-    now_cyc: int
-    guest_cyc: int
-    exits: int
 
 
 class Machine:
@@ -123,11 +105,11 @@ class Machine:
         self.affinities = self._affinities()
         for move in moves:
             self._check_move(move.vcpu, move.pcpu)
-        self.core: _ffi.Core = self.blueprint.create(moves)
+        self.moves = tuple(moves)
+        self.core: _ffi.Core = self.blueprint.create(self.moves)
         self._balancer = balancer or self._rotation()
         self._log = EventLog(self.core, trace, host.pcpus)
-        self.now_cyc = 0
-        self.host_s = 0.0
+        self.now_cyc, self.host_s = 0, 0.0
         self.stop: Stop | None = None
         self.progress: Callable[[Stop], None] | None = None
         self._stats: dict[str, NDArray[Any]] = {}
@@ -174,7 +156,7 @@ class Machine:
         until_guest_cyc: int = 0,
         until_exits: int = 0,
     ) -> Stop:
-        """Run until a limit, until every guest is off, until Ctrl-C or SIGTERM.
+        """Run until a limit, until every guest is off, or until Ctrl-C.
 
         Parameters
         ----------
@@ -204,12 +186,13 @@ class Machine:
         if self._running:
             raise StateError("the machine is already running")
         self._running = True
-        self.bus.forget_text()
+        self.bus.begin()
         try:
             with ctrl_c() as pressed:
                 self.stop = self._run(end, limits, pressed)
         finally:
             self._running = False
+            self.bus.drain()
             self._stats.clear()
         return self.stop
 
@@ -225,11 +208,12 @@ class Machine:
             reached = goal if reason == "limit" else got["now_cyc"]
             self.now_cyc = max(self.now_cyc, reached)
             self._log.drain(got["n_events"])
-            stop = Stop(reason, self.now_cyc, got["guest_cyc"], got["exits"])
+            totals = (got["guest_cyc"], got["exits"], got["step"])
+            stop = Stop(reason, self.now_cyc, *totals)
             if reason == "callback":
                 self._answer(got)
-            elif reason in ("mmio", "mark"):
-                if reason == "mark" or self.bus.answer(got["vcpu"]):
+            elif reason in ("mmio", "mark", "console"):
+                if self.bus.answer(reason, got["vcpu"], self.n_events):
                     self.region = self.result("region")
                 if self.bus.found_text:
                     return replace(stop, reason="text")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,14 +25,14 @@ class Snapshot:
     Attributes
     ----------
     key
-        Description of the machine; only one with the same may load it.
+        Digest of every part of the description; a machine that loads it has the same.
     blob
         The core's bytes.
     now_cyc
         Where the run had stopped, host cycles.
     """
 
-    key: str
+    key: Mapping[str, str]
     blob: NDArray[np.uint8]
     now_cyc: int
     online: tuple[bool, ...]
@@ -41,15 +42,29 @@ class Snapshot:
     periods: int
 
 
-def key_of(machine: Machine) -> str:
-    """Return what must be equal for a snapshot to fit."""
+def key_of(machine: Machine) -> dict[str, str]:
+    """Return what must be equal for a snapshot to fit, a digest for each part."""
     plan = machine.blueprint
-    text = f"{plan.host!r} {plan.vms!r} {plan.compiled!r} {plan.seed}"
-    digest = hashlib.sha256(f"{text} {plan.options!r}".encode())
+    load = hashlib.sha256()
     for work in plan.workloads:
+        load.update(repr((work.vcpus, work.outside, work.rotate_ns)).encode())
         for array in (*work.programs, *work.tables):
-            digest.update(array.tobytes())
-    return digest.hexdigest()
+            load.update(len(array).to_bytes(8, "little") + array.tobytes())
+    vms = [
+        (vm.name, [vm.vcpu(i) for i in range(vm.n_vcpus)], vm.user_irqchip)
+        for vm in plan.vms
+    ]
+    parts = {
+        "policy": plan.compiled,
+        "profile": plan.cost_cyc.tolist(),
+        "host": (plan.core_config(0, 0), plan.host.tasks, plan.host.outside),
+        "vms": vms,
+        "moves": machine.moves,
+    }
+    texts = {name: repr(part).encode() for name, part in parts.items()}
+    digests = {name: hashlib.sha256(text) for name, text in texts.items()}
+    digests["load"] = load
+    return {name: one.hexdigest()[:32] for name, one in sorted(digests.items())}
 
 
 def take(machine: Machine) -> Snapshot:
@@ -74,8 +89,11 @@ def put_back(machine: Machine, snapshot: Snapshot) -> None:
     StateError
         If it is of another machine or policy.
     """
-    if snapshot.key != key_of(machine):
-        raise StateError("the snapshot is of another machine or policy")
+    for part, mine in key_of(machine).items():
+        if snapshot.key.get(part) != mine:
+            words = "of another machine, policy or load"
+            raise StateError(f"snapshot.{part} is not this machine's: {words}")
+    _check(machine, snapshot)
     machine.core.restore(snapshot.blob)
     for pcpu, online in zip(machine.pcpus, snapshot.online, strict=True):
         pcpu.online = online
@@ -83,3 +101,20 @@ def put_back(machine: Machine, snapshot: Snapshot) -> None:
     machine.cntvoff_ticks = list(snapshot.cntvoff_ticks)
     machine.affinities = list(snapshot.affinity)
     machine.periods = snapshot.periods
+
+
+def _check(machine: Machine, snapshot: Snapshot) -> None:
+    """Refuse what a file says beside the core's bytes, if it does not fit."""
+    n_pcpus, n_vcpus = len(machine.pcpus), len(machine.vcpus)
+    n_vms = len(machine.cntvoff_ticks)
+    sizes = (
+        *(("online", n_pcpus, "pCPUs"), ("affinity", n_vcpus, "vCPUs")),
+        ("cntvoff_ticks", n_vms, "VMs"),
+    )
+    for field, n, what in sizes:
+        if len(getattr(snapshot, field)) != n:
+            raise StateError(f"snapshot.{field}: the machine has {n} {what}")
+    if any(vcpu >= n_vcpus for vcpu in snapshot.paused):
+        raise StateError(f"snapshot.paused: the machine has {n_vcpus} vCPUs")
+    if any(pcpu >= n_pcpus for one in snapshot.affinity for pcpu in one):
+        raise StateError(f"snapshot.affinity: the machine has {n_pcpus} pCPUs")

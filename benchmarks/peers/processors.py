@@ -21,7 +21,7 @@ from pyemu.guest import machine_code
 
 __all__ = ["Loop", "have_qemu", "pyemu_run", "qemu_s", "unicorn_run"]
 
-LOOPS = json.loads((Path(__file__).parents[1] / "a64" / "loops.json").read_text())
+LOOPS = json.loads((Path(__file__).parents[1] / "a64" / "images.json").read_text())
 RESULT = 20  # register
 QEMU = "qemu-system-aarch64"
 

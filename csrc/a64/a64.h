@@ -168,6 +168,17 @@ void a64_reset(struct a64_cpu *cpu, uint64_t pc);
  * interrupt. */
 enum a64_stop a64_run(struct a64_cpu *cpu, uint64_t budget_cyc, struct a64_exit *exit);
 
+/* Asked at an HVC of EL1 by translated code, before it stops. now_cyc and X0 to X17 are
+ * those after the instruction; only these registers may be changed, and no interrupt
+ * line. until_cyc 0 = stop; else the call is done, it is now_cyc, and the run ends at
+ * until_cyc. Interpreted code does not ask: it stops. */
+struct a64_called {
+    uint64_t until_cyc, now_cyc;
+};
+typedef struct a64_called a64_call_fn(void *context, uint64_t now_cyc);
+void a64_set_call(struct a64_cpu *cpu, a64_call_fn *fn, void *context);
+uint64_t *a64_regs(struct a64_cpu *cpu); /* X0 to X17, for the above */
+
 /* Completes the pending MMIO stop: value (loads) goes through size/sign to rt, PC += 4.
  */
 int a64_mmio_complete(struct a64_cpu *cpu, uint64_t value);

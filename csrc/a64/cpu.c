@@ -129,6 +129,15 @@ enum a64_stop a64_run(struct a64_cpu *cpu, uint64_t budget_cyc, struct a64_exit 
     return stop;
 }
 
+void a64_set_call(struct a64_cpu *cpu, a64_call_fn *fn, void *context)
+{
+    cpu->on_call = fn;
+    cpu->call_context = context;
+}
+
+uint64_t *a64_regs(struct a64_cpu *cpu)
+{ return cpu->a.x; }
+
 /* The stopped instruction retires now and is charged as its class would have been. */
 static void complete(struct a64_cpu *cpu, enum a64_cost_class class)
 {

@@ -41,7 +41,7 @@ struct a64_jit {
     uint32_t used, first; /* bytes; first: end of the common routines */
     uint32_t gen;         /* moves when all translations are dropped */
     uint32_t enter, jump, near, partial; /* common routines */
-    uint32_t mem, slow, alu, counter;
+    uint32_t mem, slow, alu, counter, call;
     uint32_t n_places;
     bool unit_costs; /* all costs 1: instructions are cycles */
     struct a64_place place[JIT_PLACES];

@@ -200,6 +200,13 @@ static void call_helper(struct a64_emit *e, uint32_t routine)
     x_call_to(e, routine);
 }
 
+static bool is_call(const struct a64_emit *e)
+{
+    uint32_t word;
+    memcpy(&word, e->code->host + e->idx * 4, sizeof word);
+    return (word & 0xffe0001f) == 0xd4000002; /* HVC */
+}
+
 /* System instructions: moves of plain registers in line, the rest by a64_slow(). */
 static void system(struct a64_emit *e, uint32_t op, const struct a64_slot *s)
 {
@@ -221,7 +228,7 @@ static void system(struct a64_emit *e, uint32_t op, const struct a64_slot *s)
         break;
     case OP_MRS_ANY: break;
     case OP_MRS_CNTVCT: call_helper(e, e->jit->counter); return;
-    default: call_helper(e, e->jit->slow); return;
+    default: call_helper(e, is_call(e) ? e->jit->call : e->jit->slow); return;
     }
     if (op == OP_MRS_EL1 || op == OP_MRS_ANY) {
         uint32_t d = g_dest(s->rd, RDX);

@@ -21,6 +21,14 @@ static void pins(struct a64_emit *e, uint32_t op)
             x_rc(e, W_OP(REX_W, op), pin_of(g), ARCH(x[0]) + (int32_t)g * 8);
 }
 
+/* Those that a C function does not keep, and X0. */
+static void volatile_pins(struct a64_emit *e, uint32_t op)
+{
+    for (uint32_t g = 0; g < 18; g++)
+        if (pin_of(g) != 0)
+            x_rc(e, W_OP(REX_W, op), pin_of(g), ARCH(x[0]) + (int32_t)g * 8);
+}
+
 static const uint8_t saved[6] = { RBX, RBP, R12, R13, R14, R15 };
 
 static void push_pop(struct a64_emit *e, uint32_t op, uint32_t reg)
@@ -81,6 +89,47 @@ static uint32_t call_routine(struct a64_emit *e, helper fn, uint32_t leave_at)
     return at;
 }
 
+/* The one for HVC: cpu->on_call() in line, then the time that is left; everything in
+ * registers, since a chain of stores and loads would cost more than the call. */
+static uint32_t hypercall_routine(struct a64_emit *e)
+{
+    uint32_t at = here(e);
+    x_rc(e, W_OP(0, X_STORE), RAX, CPU(jit_slot));
+    volatile_pins(e, X_STORE);
+    x_rc(e, W_OP(REX_W, X_MOV), RAX, CPU(on_call));
+    x_rr(e, REX_W, X_TEST, RAX, RAX);
+    uint32_t nobody = x_jcc(e, CC_E);
+    put8(e, 0x80); /* cmp byte */
+    x_disp(e, G_CMP, H_CPU, ARCH(el) - CPU_BIAS);
+    put8(e, 0);
+    uint32_t user = x_jcc(e, CC_E);
+    x_rc(e, W_OP(REX_W, X_MOV), RDI, CPU(call_context));
+    x_rc(e, W_OP(REX_W, X_MOV), RSI, CPU(deadline_cyc));
+    x_rr(e, REX_W, OP_OF(G_SUB), RSI, H_LEFT);
+    x_ri(e, REX_W, G_SUB, RSP, 8);
+    put8(e, 0xff); /* call rax: RAX = until_cyc, RDX = now_cyc */
+    put8(e, 0xd0);
+    x_ri(e, REX_W, G_ADD, RSP, 8);
+    x_rr(e, REX_W, X_TEST, RAX, RAX);
+    uint8_t *stops = x_short(e, CC_E);
+    x_rc(e, W_OP(REX_W, X_STORE), RAX, CPU(deadline_cyc));
+    x_rr(e, REX_W, OP_OF(G_SUB), RAX, RDX);
+    if (e->jit->unit_costs) { /* what the host took are no instructions */
+        x_rr(e, REX_W, OP_OF(G_SUB), H_LEFT, RAX);
+        x_rc(e, W_OP(REX_W, 0x29), H_LEFT, CPU(jit_insns)); /* sub [m], r */
+    }
+    x_rr(e, REX_W, X_MOV, H_LEFT, RAX);
+    volatile_pins(e, X_MOV);
+    put8(e, 0xc3);
+    x_land(e, stops);
+    volatile_pins(e, X_MOV);
+    patch_to(e->jit, user, here(e));
+    patch_to(e->jit, nobody, here(e));
+    x_rc(e, W_OP(0, X_MOV), RAX, CPU(jit_slot));
+    x_jmp_to(e, e->jit->slow);
+    return at;
+}
+
 static void exit_with(struct a64_emit *e, uint32_t reason, uint32_t leave_at)
 {
     pins(e, X_STORE);
@@ -110,6 +159,7 @@ void a64_jit_common(struct a64_jit *jit)
     jit->slow = call_routine(&e, a64_jit_do_slow, leave_at);
     jit->alu = call_routine(&e, a64_jit_do_alu, leave_at);
     jit->counter = call_routine(&e, a64_jit_do_counter, leave_at);
+    jit->call = hypercall_routine(&e);
     jit->first = jit->used = here(&e);
 }
 

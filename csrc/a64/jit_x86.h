@@ -42,8 +42,8 @@ enum { CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS, CC_L = 1
 #define ARCH(field) ((int32_t)offsetof(struct a64_cpu, a.field))
 #define CPU(field) ((int32_t)offsetof(struct a64_cpu, field))
 
-/* Host register of each guest register, 0 = in memory. What compiled code uses most;
- * measured on the benchmarks and a Linux boot. */
+/* Host register of each guest register, 0 = in memory: what compiled code uses most.
+ * Of X18 to SP only those that C functions keep: hypercall_routine() relies on it. */
 static inline uint32_t pin_of(uint32_t g)
 {
     static const uint8_t pin[R_COUNT] = {
@@ -255,7 +255,7 @@ static inline void x_call_to(struct a64_emit *e, uint32_t target)
     patch_to(e->jit, here(e) - 4, target);
 }
 
-/* A forward jump within a template: returns the place of its one-byte distance. */
+/* A forward jump of up to 127 bytes: returns the place of its one-byte distance. */
 static inline uint8_t *x_short(struct a64_emit *e, uint32_t cc)
 {
     put8(e, 0x70 | cc);

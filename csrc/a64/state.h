@@ -226,6 +226,8 @@ struct a64_cpu {
     uint64_t jit_page;  /* VA of the page being executed */
     uint32_t jit_slot, jit_patch;
     uint16_t jit_flags, jit_pad[3];
+    a64_call_fn *on_call;
+    void *call_context;
     struct a64_stats stats;
     struct a64_ftlb ftlb[N_MODES][FTLB_SIZE];
     struct a64_fetch fetch_cache[2][FETCH_SIZE];

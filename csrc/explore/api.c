@@ -203,6 +203,32 @@ int pyemu_explore_cycles(struct pyemu_explorer *x, uint32_t invariant,
     return done;
 }
 
+int pyemu_explore_behaviour(struct pyemu_explorer *x,
+                            struct pyemu_explore_behaviour *out)
+{
+    REQUIRE(x->m, x->end == PYEMU_XE_DONE, "the safety search has not ended");
+    x->cfg.invariants = 0;
+    return ex_behaviour(x, out);
+}
+
+uint64_t pyemu_explore_table(const struct pyemu_explorer *x)
+{
+    const struct policy_table *t = &x->m->policy;
+    uint64_t h = t->switches;
+
+    for (uint32_t k = 0; k <= PYEMU_H_COUNT; k++)
+        h = (h ^ t->hook_start[k]) * UINT64_C(0xff51afd7ed558ccd);
+    for (uint32_t i = 0; i < t->n_steps; i++) {
+        const struct pyemu_guard *g = &t->guards[t->steps[i].guard];
+
+        h = (h ^ t->steps[i].prim) * UINT64_C(0xff51afd7ed558ccd);
+        h = (h ^ h >> 31 ^ g->mask) * UINT64_C(0xff51afd7ed558ccd);
+        h = (h ^ h >> 31 ^ g->want ^ (uint64_t)g->inverted << 63) *
+            UINT64_C(0xff51afd7ed558ccd);
+    }
+    return h;
+}
+
 int pyemu_explore_rows(struct pyemu_explorer *x, struct pyemu_explore_row *out,
                        uint32_t n)
 {

@@ -306,11 +306,15 @@ void ex_check_after(struct pyemu_explorer *x, const struct pcpu *p,
 void ex_note_levels(struct pyemu_explorer *x);
 
 /* search.c */
+uint32_t ex_find(const struct pyemu_explorer *x, const uint64_t *w);
 int ex_search(struct pyemu_explorer *x, struct pyemu_explore_result *out);
 void ex_report(const struct pyemu_explorer *x, struct pyemu_explore_result *out);
 void ex_run(struct pyemu_explorer *x, ex_move mv);
 int ex_path(struct pyemu_explorer *x, uint32_t state, const ex_move *more,
             uint32_t n_more);
+
+/* behaviour.c */
+int ex_behaviour(struct pyemu_explorer *x, struct pyemu_explore_behaviour *out);
 
 /* record.c */
 bool ex_records(const struct pyemu_explorer *x);

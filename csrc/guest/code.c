@@ -12,6 +12,8 @@
 #include "hw/gic.h"
 #include "hw/timer.h"
 #include "policy/paths.h"
+#include "policy/trip.h"
+#include "kvm/vgic.h"
 #include "run/code_call.h"
 #include "run/rules.h"
 #include "run/trap.h"
@@ -176,9 +178,81 @@ static void stop_here(struct pyemu_machine *m, const struct vcpu *v,
 
 static bool wait_for(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, bool wfi)
 {
-    if (wfi && guest_wfi_completes(p))
+    if (wfi ? guest_wfi_completes(p) : guest_wfe_completes(m, p))
         return true;
     return trap_as(m, p, v, wfi ? PYEMU_OP_WFI : PYEMU_OP_WFE);
+}
+
+/* --- hypercalls without leaving the processor ------------------------------------ */
+/* Round trips of one a64_run(), as guest.c has them for op programs. */
+struct calls {
+    struct pyemu_machine *m;
+    struct pcpu *p;
+    struct vcpu *v;
+    uint64_t limit_cyc;
+    uint64_t *x; /* registers of the processor */
+    bool open;   /* flow holds what p, v and the sums will be */
+    bool called; /* the registers have the answer already */
+    struct flow flow;
+};
+
+static void calls_begin(struct calls *c)
+{
+    const struct pyemu_machine *m = c->m;
+    const struct pcpu *p = c->p;
+    const struct vcpu *v = c->v;
+    uint32_t found = vgic_steady(m, p, v);
+
+    if (found == VGIC_UNSTEADY)
+        found = vgic_alone(m, p, v);
+    c->open = true;
+    c->flow = (struct flow){.limit_cyc = PYEMU_NEVER,
+                            .horizon_cyc = p->horizon_cyc,
+                            .flags = p->flags | v->flags | offset_flag(m, p, v) |
+                                     (uint64_t)found << FI_VGIC,
+                            .entry_cyc = v->entry_cyc,
+                            .pc = v->gpc};
+    if (trips_allowed(m, v) && (c->flow.flags & FLAG(RESCHED)) == 0)
+        c->flow.max_exits = trips_left(m);
+}
+
+static struct a64_called on_call(void *context, uint64_t now_cyc)
+{
+    struct calls *c = context;
+    struct flow *f = &c->flow;
+    int64_t result;
+
+    if (!c->open)
+        calls_begin(c);
+    const bool quick = code_quick_call((uint32_t)c->x[0], &result);
+
+    if (quick)
+        c->x[0] = (uint64_t)result;
+    else
+        code_call(c->m, c->p, c->v, true);
+    f->now_cyc = now_cyc;
+    f->until_cyc = 1;
+    if ((!quick && c->v->trap.op != PYEMU_OP_HVC) || f->max_exits == 0 ||
+        !trip_take(c->m, c->p, c->v, f, (struct trip){.reason = PYEMU_X_HVC64})) {
+        if (quick)
+            c->v->trap = (struct pyemu_op){.op = PYEMU_OP_HVC};
+        c->called = true;
+        return (struct a64_called){0, 0};
+    }
+    /* 0: something moved that the loop must look at */
+    const uint64_t until =
+        f->until_cyc == 0 ? f->now_cyc : min_u64(c->limit_cyc, f->horizon_cyc);
+
+    return (struct a64_called){until, f->now_cyc};
+}
+
+static void calls_end(struct calls *c, uint64_t now_cyc)
+{
+    if (!c->open)
+        return;
+    c->flow.now_cyc = now_cyc;
+    flow_end(c->m, c->p, c->v, &c->flow);
+    c->open = false;
 }
 
 /* What a stop asks for; false: the vCPU has left the guest. */
@@ -196,7 +270,6 @@ static bool on_stop(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
         return take(m, p, v);
     case A64_STOP_HVC:
     case A64_STOP_SMC:
-        code_call(m, p, v, stop == A64_STOP_HVC);
         return take(m, p, v);
     case A64_STOP_WFI: return wait_for(m, p, v, true);
     case A64_STOP_WFE: return wait_for(m, p, v, false);
@@ -219,45 +292,90 @@ static void watched(struct pyemu_machine *m, const struct pcpu *p, const struct 
         stop_here(m, v, PYEMU_STOP_STEP);
 }
 
+/* A deliverable physical interrupt; true: it went round and the guest goes on. */
+static bool interrupted(struct calls *c, bool watch)
+{
+    uint64_t host_cyc = 0;
+
+    if (!watch && trap_irq_trip(c->m, c->p, c->v, &host_cyc)) {
+        sync_in(c->m, c->p, code_cpu(c->m, c->v));
+        return !guest_must_return(c->m);
+    }
+    trap_irq(c->m, c->p, c->v);
+    if (watch)
+        watch_left(c->m, c->v, a64_get_pc(code_cpu(c->m, c->v)));
+    return false;
+}
+
+/* One run of the processor; false: the vCPU has left the guest. */
+static bool processor_run(struct calls *c, bool watch, uint64_t until_cyc)
+{
+    struct pyemu_machine *m = c->m;
+    struct pcpu *p = c->p;
+    struct vcpu *v = c->v;
+    struct a64_cpu *cpu = code_cpu(m, v);
+    struct a64_exit e;
+    const uint64_t from = p->now_cyc, room = until_cyc - from;
+
+    a64_set_irq(cpu, code_irq_line(p, v), false);
+    a64_set_now(cpu, from);
+    const uint64_t budget = watch ? watch_budget(m, v, room) : room;
+    const enum a64_stop stop = a64_run(cpu, budget, &e);
+
+    p->now_cyc = a64_now(cpu);
+    calls_end(c, p->now_cyc);
+    if ((stop == A64_STOP_HVC || stop == A64_STOP_SMC) && !c->called)
+        code_call(m, p, v, stop == A64_STOP_HVC);
+    c->called = false;
+    const bool inside = on_stop(m, p, v, stop, &e);
+
+    if (watch)
+        watched(m, p, v, from, inside ? NULL : &e);
+    return inside && !guest_must_return(m);
+}
+
+static void loop(struct calls *c, bool watch)
+{
+    struct pyemu_machine *m = c->m;
+    struct pcpu *p = c->p;
+
+    while (m->stop == 0) {
+        if ((p->uie | p->eisr) != 0)
+            guest_maintenance(p, c->v);
+        if (watch && watch_stepped(m, c->v)) {
+            stop_here(m, c->v, PYEMU_STOP_STEP);
+            return;
+        }
+        if ((p->flags & FLAG(PIRQ)) != 0 && p->horizon_cyc > p->now_cyc) {
+            if (!interrupted(c, watch))
+                return;
+            continue;
+        }
+        const uint64_t until = min_u64(c->limit_cyc, p->horizon_cyc);
+
+        if (p->now_cyc >= until || !processor_run(c, watch, until))
+            return;
+    }
+}
+
 void code_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
               uint64_t limit_cyc)
 {
-    const bool watch = watch_is_on(m);
     struct a64_cpu *cpu = code_cpu(m, v);
-    struct a64_exit e;
+    struct calls calls; /* field by field: its flow is large, and rarely used */
+
+    calls.m = m;
+    calls.p = p;
+    calls.v = v;
+    calls.limit_cyc = limit_cyc;
+    calls.x = a64_regs(cpu);
+    calls.open = calls.called = false;
+    const bool watch = watch_is_on(m);
 
     sync_in(m, p, cpu);
     if (watch)
         watch_begin(m, v);
-    while (m->stop == 0) {
-        if ((p->uie | p->eisr) != 0)
-            guest_maintenance(p, v);
-        if (watch && watch_stepped(m, v)) {
-            stop_here(m, v, PYEMU_STOP_STEP);
-            return;
-        }
-        if ((p->flags & FLAG(PIRQ)) != 0) {
-            trap_irq(m, p, v);
-            if (watch)
-                watch_left(m, v, a64_get_pc(cpu));
-            return;
-        }
-        const uint64_t until = min_u64(limit_cyc, p->horizon_cyc);
-        const uint64_t from = p->now_cyc;
-
-        if (from >= until)
-            return;
-        a64_set_irq(cpu, code_irq_line(p, v), false);
-        a64_set_now(cpu, from);
-        const uint64_t room = watch ? watch_budget(m, v, until - from) : until - from;
-        const enum a64_stop stop = a64_run(cpu, room, &e);
-
-        p->now_cyc = a64_now(cpu);
-        const bool inside = on_stop(m, p, v, stop, &e);
-
-        if (watch)
-            watched(m, p, v, from, inside ? NULL : &e);
-        if (!inside || guest_must_return(m))
-            return;
-    }
+    a64_set_call(cpu, watch ? NULL : on_call, &calls);
+    loop(&calls, watch);
+    a64_set_call(cpu, NULL, NULL);
 }

@@ -163,8 +163,10 @@ void sched_wake(struct pyemu_machine *m, struct pcpu *p, uint32_t t)
         const uint32_t to = th->move_to;
 
         sched_set_move(m, th, PYEMU_NONE);
-        sched_migrate(m, p, t, to, true);
-        return;
+        if (to != th->pcpu) {
+            sched_migrate(m, p, t, to, true);
+            return;
+        }
     }
     if (th->pcpu == pcpu_idx(m, p)) {
         wake_here(m, p, t);

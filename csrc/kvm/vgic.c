@@ -21,6 +21,13 @@ struct vgic_irq *vgic_irq_of(struct pyemu_machine *m, struct vcpu *v, uint32_t i
     return &m->spis[(uint64_t)v->vm * PYEMU_N_SPIS + (intid - N_PRIVATE)];
 }
 
+struct vcpu *vgic_owner(struct pyemu_machine *m, struct vcpu *v, uint32_t intid)
+{
+    if (intid < N_PRIVATE)
+        return v;
+    return &m->vcpus[m->vms[v->vm].first_vcpu + vgic_irq_of(m, v, intid)->target];
+}
+
 void vgic_mirror(struct vcpu *v, uint32_t intid)
 {
     const struct vgic_irq *q = &v->irq[intid];

@@ -17,6 +17,9 @@ static inline bool irq_is_pending(const struct vgic_irq *q)
 /* Requires: intid < N_PRIVATE + PYEMU_N_SPIS; whoever takes it in checks. */
 struct vgic_irq *vgic_irq_of(struct pyemu_machine *m, struct vcpu *v, uint32_t intid);
 
+/* Whose interrupt it is: an SPI's is the vCPU it is routed to (2.4). */
+struct vcpu *vgic_owner(struct pyemu_machine *m, struct vcpu *v, uint32_t intid);
+
 /* Level change of a level irq, or an edge: queues it. true if it now wants a
  * list register that it did not have (the caller kicks). */
 bool vgic_inject(struct pyemu_machine *m, struct vcpu *v, uint32_t intid, bool level);

@@ -49,7 +49,7 @@ static void populate(struct pyemu_machine *m, struct vcpu *v, uint32_t intid,
         lr->pintid = (uint16_t)intid;
         pending = pending && q->active == 0;
     } else if (q->edge == 0) {
-        lr->source |= LR_EOI; /* its EOI is how KVM learns of it (2.4) */
+        lr->source |= LR_EOI; /* its end is told to whoever emulates the line (2.4) */
         if (machine_switch(m, PYEMU_S_NO_AP_LEVEL))
             pending = pending && q->active == 0; /* B27 */
     } else if (m->s->cfg.gic_version == 2 && q->active != 0 && q->source != 0) {

@@ -8,7 +8,6 @@
 
 /* Function numbers without bit 31, fast call, and 30, 64-bit (PSCI 5, SMCCC 7). */
 enum {
-    SMCCC_VERSION = 0x00000000,
     PSCI_VERSION = 0x04000000,
     PSCI_CPU_SUSPEND = 0x04000001,
     PSCI_CPU_OFF = 0x04000002,
@@ -22,12 +21,11 @@ enum {
 
 enum { FUNCTION_MASK = 0x3fffffff, FAST_MASK = 0x7fffffff };
 
-enum { VERSION_1_0 = 0x10000, VERSION_1_1 = 0x10001,
-       NO_MIGRATION = 2 };
+enum { VERSION_1_0 = 0x10000, NO_MIGRATION = 2 };
 
 enum psci_error {
     PSCI_SUCCESS = 0,
-    PSCI_NOT_SUPPORTED = -1,
+    PSCI_NOT_SUPPORTED = CALL_NOT_SUPPORTED,
     PSCI_INVALID_PARAMETERS = -2,
     PSCI_ALREADY_ON = -4
 };
@@ -138,14 +136,13 @@ static int64_t answer(struct pyemu_machine *m, struct vcpu *v)
 
     int64_t result = 0;
 
-    if (function >> 31 == 0)
-        return PSCI_NOT_SUPPORTED;
+    if (code_quick_call(function, &result))
+        return result;
     if (trng_call(m, v, function & FAST_MASK, &result))
         return result;
     if (!is_known(function))
         return PSCI_NOT_SUPPORTED;
     switch (function & FUNCTION_MASK) {
-    case SMCCC_VERSION: return VERSION_1_1;
     case PSCI_VERSION: return VERSION_1_0;
     case PSCI_CPU_SUSPEND: /* as WFI, whatever the state asked for */
         v->trap = (struct pyemu_op){.op = PYEMU_OP_WFI, .flags = WFI_SUSPEND};

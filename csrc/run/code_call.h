@@ -18,6 +18,20 @@ static inline uint64_t code_affinity(uint32_t id)
 /* HVC or SMC: fills v->trap; the answer stands in X0 when the guest goes on. */
 void code_call(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, bool hvc);
 
+enum { SMCCC_VERSION = 0x00000000, VERSION_1_1 = 0x10001, CALL_NOT_SUPPORTED = -1 };
+
+/* The answers that need nothing but the number: 32 bits of X0. */
+static inline bool code_quick_call(uint32_t function, int64_t *result)
+{
+    if (function >> 31 == 0) /* a yielding call: there are none */
+        *result = CALL_NOT_SUPPORTED;
+    else if ((function & 0x7fffffffU) == SMCCC_VERSION)
+        *result = VERSION_1_1;
+    else
+        return false;
+    return true;
+}
+
 /*
  * A trapped CNTP_* access: a write becomes v->trap, a read *value; false: e is no
  * register of that timer.

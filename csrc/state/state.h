@@ -14,7 +14,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/heap.h"
-#include "pyemu_api.h"
+#include "pyemu_soak_api.h"
 
 /* Flag bits that no guard can name: they stand above PYEMU_F_COUNT. */
 enum {
@@ -143,11 +143,14 @@ struct thread {
     uint64_t left_cyc;     /* task: of its burst */
     uint64_t on_cyc;
     uint64_t off_cyc;
+    uint64_t slack_cyc;
     uint32_t pcpu;
     uint32_t weight;
     uint32_t inv_weight;   /* 2^20 * 1024 / weight */
     uint32_t state;        /* enum thread_state */
     uint32_t move_to;      /* pending migration, PYEMU_NONE */
+    uint32_t spi;          /* task: INTID raised at the end of a burst, 0 = none */
+    uint32_t spi_vcpu;
     uint32_t pad;
 };
 
@@ -220,6 +223,8 @@ struct vcpu {
     uint32_t counted;      /* deadline whose expiry has been noticed */
     uint32_t settled;      /* deadline acknowledged, withdrawn, or none */
     uint32_t entry;        /* op where it starts after a reset */
+    uint32_t late;         /* deadline seen expired and open, since late_cyc */
+    uint64_t late_cyc;
     uint64_t injected_cyc; /* when 27 last became pending */
     uint64_t user_levels;
     uint64_t answer;       /* of the last policy callback, +1 */
@@ -328,6 +333,22 @@ enum { N_HISTS = 2 + 2 * PYEMU_X_COUNT };
 enum { HIST_TIMER = 0, HIST_INJECT = 1, HIST_HANDLING = 2,
        HIST_GUEST = 2 + PYEMU_X_COUNT };
 
+/* The fault plan and what it has done so far; part of a snapshot. */
+struct soak_state {
+    struct pyemu_fault_config cfg;
+    struct pyemu_fault_report done;
+    uint64_t next_cyc;
+    uint64_t n_draws;
+    uint64_t next_ask;     /* point at which Python is asked next */
+    uint64_t base[2];      /* counters that must not move: checks.c */
+    uint64_t assert_cyc;   /* line_assert_cyc of the host's description */
+    uint32_t hurry;        /* points that follow closely: a pulse, a drop */
+    uint32_t pulse_pcpu;   /* its device interrupt is taken back, PYEMU_NONE */
+    uint32_t reset_vcpu;   /* on its way to user space, PYEMU_NONE */
+    uint32_t pad;
+    uint8_t struck[PYEMU_MAX_STEPS]; /* step boundaries met */
+};
+
 struct machine_state {
     struct pyemu_config cfg;
     struct clock clock;
@@ -353,6 +374,7 @@ struct machine_state {
     uint32_t poisoned;
     uint32_t resume_pcpu;  /* where a stop inside a window continues */
     uint32_t resume_valid;
+    struct soak_state soak;
 };
 
 struct policy_table {
@@ -382,9 +404,20 @@ struct a64_mem;
 struct code_watch;
 
 /* One VM's memory and the frames of its interrupt controller. */
+/* The console's UART (run/uart.h); text waits for Python. */
+struct code_uart {
+    uint16_t stored[6];  /* IBRD to IMSC */
+    uint16_t raised;
+    uint16_t level;
+    uint32_t stop_at;    /* byte at which a run comes back; above 255 none */
+    uint32_t n;
+    uint8_t text[PYEMU_CONSOLE_BYTES];
+};
+
 struct code_vm {
     struct a64_mem *mem;
     struct pyemu_code_config cfg;
+    struct code_uart uart;
 };
 
 struct pyemu_machine {

@@ -27,6 +27,7 @@ from . import (
     profile,
     profiles,
     run,
+    soak,
     study,
     validate,
 )
@@ -40,6 +41,7 @@ VERBS: Final = (
     validate,
     profile,
     explore,
+    soak,
     bugs,
     guest,
     microbench,

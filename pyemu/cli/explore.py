@@ -9,6 +9,8 @@ from typing import Any, Final
 from .. import policy as policies
 from ..errors import ConfigError
 from ..explore import QUIRKS, Exploration, explore
+from ..mutants import check
+from ..progress import stages
 from ..units import parse_int
 from .options import print_json
 
@@ -21,7 +23,10 @@ def add(verbs: Any) -> None:
     """Register the verb."""
     parser = verbs.add_parser("explore", help="prove a policy on a small machine")
     add_one = parser.add_argument
-    add_one("--policy", required=True, metavar="P", help="name or TOML file")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--policy", metavar="P", help="name or TOML file")
+    what.add_argument("--mutants", metavar="P", help="which of its steps matter")
+    add_one("--hooks", metavar="A,B", help="mutants of these hooks only")
     add_one("--vcpus", default="1", metavar="N", help="1 or 2")
     add_one("--pcpus", default="1", metavar="N", help="1 or 2")
     add_one("--lrs", default="4", metavar="N", help="list registers")
@@ -49,7 +54,9 @@ def _names(text: str | None) -> list[str] | None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Explore; 0 clean, 1 violated, 4 partial."""
+    """Explore; 0 clean, 1 violated, 4 partial. Mutants: 0."""
+    if args.mutants is not None:
+        return _mutants(args)
     chosen = _names(args.invariants)
     found = explore(
         policies.load_policy(args.policy),
@@ -76,6 +83,21 @@ def main(args: argparse.Namespace) -> int:
     else:
         _print(found)
     return EXIT[found.verdict]
+
+
+def _mutants(args: argparse.Namespace) -> int:
+    """Drop each step, swap each pair, and say what became of each mutant."""
+    said = check(
+        policies.load_policy(args.mutants), _names(args.hooks), stages("mutants")
+    )
+    if args.json:
+        print_json(said)
+        return 0
+    for row in said["mutants"]:
+        why = f"{row['invariant']}: {row['clause']}" if "clause" in row else ""
+        print(f"{row['verdict']:<10} {row['mutant']}\n{'':<10} {why or row['reason']}")
+    print(", ".join(f"{verdict}: {n}" for verdict, n in said["counts"].items()))
+    return 0
 
 
 def _print(found: Exploration) -> None:

@@ -34,7 +34,7 @@ from .registry import get
 from .steps import Step, under
 from .table import Policy
 
-__all__ = ["HUNTS", "SMALL", "Hunt"]
+__all__ = ["HOST", "HUNTS", "PTIMER", "SMALL", "Hunt"]
 
 # Host moves and guest operations that most hunts need.
 HOST: Final = ("step", "guest", "tick", "sched_in")

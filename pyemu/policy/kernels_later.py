@@ -293,6 +293,7 @@ P7: Final = P6 | {
     "resample_deact",
     "sample_on_enable",
     "tval_signed",
+    "wfe_alone",
 }
 
 v6_1: Final = Policy(

@@ -36,6 +36,7 @@ SWITCHES: Final[dict[str, str]] = {
     "tval_signed": "emulated TVAL is a signed 32-bit number (B18)",
     "hw_bit": "list registers of the timer carry HW=1",
     "eoicount": "6.19: EOIcount is replayed (B39)",
+    "wfe_alone": "machine code: WFE traps only beside another runnable thread",
     "bg_skips_active": "no background timer for an interrupt in service (I5, I12)",
     "dist_forward": "as mapped_writes, and active while anything pends (I3)",
     "mapped_writes": "4.16: guest's pending/active writes reach the PPI (B33)",

@@ -270,3 +270,59 @@ def test_a_host_that_gives_no_executable_memory_interprets():
 def test_the_switch_of_the_configuration():
     assert not lib.a64_mem_has_jit(Mem(jit=False).p)
     assert enc(3, 3, 14, 0, 2)
+
+
+CALLS = (
+    "mov x19,#40; 1: mov x0,x19; mov x5,x19; hvc #0; add x20,x20,x0; ldr x2,[x28]; tbz x19,#2,2f;"
+    "hvc #1; 2: subs x19,x19,#1; b.ne 1b; brk #0"
+)
+
+
+@pytest.mark.parametrize("unit", [True, False])
+@pytest.mark.parametrize("slice_cyc", [3, 50, 100_000])
+def test_calls_answered_inside_are_those_answered_at_a_stop(unit, slice_cyc):
+    """Host time, answer and the end of the run as if the processor had stopped; one call
+    in five does stop."""
+    costs = None if unit else [1 + n % 7 for n in range(N_COSTS)]
+    host_cyc, ends = 37, []
+    for jit in (True, False):
+        _, cpu = machine(CALLS, mmu=True, costs=costs, jit=jit)
+        cpu[28] = RAM + 0x2_0000
+        regs, state = lib.a64_regs(cpu.p), {"until": 0, "inside": 0}
+
+        @ffi.callback("a64_call_fn")
+        def on_call(_context, now_cyc, regs=regs, state=state):
+            out = ffi.new("struct a64_called *")[0]
+            if regs[0] % 5 != 0:
+                regs[0] = regs[0] * 3 + regs[5]
+                state["inside"] += 1
+                out.now_cyc = now_cyc + host_cyc
+                out.until_cyc = state["until"]
+            return out
+
+        lib.a64_set_call(cpu.p, on_call, ffi.NULL)
+        lib.a64_set_stop_on(cpu.p, lib.A64_ON_BRK)
+        end, stop = 0, ""
+        while stop != "BRK":
+            if cpu.now >= end:
+                end = cpu.now + slice_cyc
+            state["until"] = end
+            stop = cpu.run(end - cpu.now)
+            if stop == "HVC" and cpu[0] % 5 != 0:
+                cpu[0] = cpu[0] * 3 + cpu[5]
+                lib.a64_set_now(cpu.p, cpu.now + host_cyc)
+        assert (state["inside"] > 20) == jit or slice_cyc == 3
+        ends.append([cpu[n] for n in range(31)] + [cpu.now, cpu.insns, cpu["pc"]])
+    assert ends[0] == ends[1]
+
+
+def test_calls_of_el0_are_undefined_whoever_listens():
+    _, cpu = machine("hvc #0", mmu=True, jit=True)
+
+    @ffi.callback("a64_call_fn")
+    def on_call(_context, _now):
+        raise AssertionError("asked")
+
+    lib.a64_set_call(cpu.p, on_call, ffi.NULL)
+    cpu["pstate"], cpu["VBAR"], cpu["pc"] = 0x3C0, VECTORS, RAM
+    assert cpu.run(1) == "BUDGET" and cpu["ESR"] >> 26 in (0, 0x20)

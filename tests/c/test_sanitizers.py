@@ -1,4 +1,4 @@
-"""The differential programs again on a core built with ASan and UBSan."""
+"""Random machines, soaks and fuzzed input on a core built with ASan and UBSan."""
 
 import os
 import shutil
@@ -14,11 +14,18 @@ SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
 import pyemu as pe
+from fuzz.targets import TARGETS, attempt
+from pyemu.soak import soak
 from differential.programs import machine, outcome
 for policy in pe.policy.names():
     for seed in range(3):
         outcome(machine(policy, seed), until_cyc=2_000_000)
         outcome(machine(policy, seed, plain=True), until_cyc=500_000)
+for target in TARGETS:
+    for seed in range(200, 230):
+        attempt(target, seed)
+for policy in ("lazy-fixed", "lazy-commit"):
+    soak(pe.policy.get(policy), events=200_000, seed=3, mean_cyc=50_000)
 print("clean")
 """
 

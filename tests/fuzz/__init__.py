@@ -1,0 +1,1 @@
+"""Fuzzing of every entry that takes outside bytes."""

@@ -1,0 +1,1 @@
+"""Soaks, fault plans, snapshot files."""

@@ -1,0 +1,142 @@
+"""A soak holds section 7, does every fault, and catches broken policies."""
+
+import json
+from collections import Counter
+
+import pytest
+
+import pyemu as pe
+from pyemu._ffi_soak import fault_report, set_faults
+from pyemu.cli import main
+from pyemu.soak import FAULTS, soak
+from pyemu.soak_guest import draw
+
+CLEAN = ("v4.4", "eager", "lazy-fixed", "v6.12")
+# A mutation of lazy-fixed, and the invariants one of which says so first.
+BROKEN = {
+    "put:cntv_cval_r": ("I6",),
+    "put:loaded_clear": ("I6", "I8"),
+    "block:bg_arm": ("I5",),
+    "load:cntvoff_w": ("I5", "I9"),
+}
+
+
+@pytest.mark.parametrize("policy", CLEAN)
+def test_right_policies_lose_nothing(policy):
+    """Every deadline ends by acknowledge, withdrawal or a move (I2)."""
+    found = soak(pe.policy.get(policy), events=1_500_000, seed=5, mean_cyc=200_000)
+    assert found.violation is None
+    assert found.verdict == "clean"
+    assert found.balanced
+    assert found.deadlines["armed"] > 10_000
+    assert found.deadlines["lost"] == 0
+    done = [name for name in FAULTS if found.faults[name]]
+    assert done == FAULTS, "every kind of fault happened"
+    assert found.boundaries > 20
+
+
+@pytest.mark.parametrize("step", BROKEN)
+def test_a_policy_without_a_step_is_caught(step):
+    """The clause that the step is for breaks, and the round can be run again alone."""
+    policy = pe.policy.get("lazy-fixed").without(step)
+    found = soak(policy, events=2_000_000, seed=5, mean_cyc=200_000)
+    assert found.verdict == "violated"
+    assert found.violation["invariant"] in BROKEN[step]
+    again = soak(
+        policy,
+        events=2_000_000,
+        seed=5,
+        mean_cyc=200_000,
+        first=found.violation["round"],
+        rounds=1,
+    )
+    assert again.violation == {**found.violation, "round": 0}
+
+
+@pytest.mark.parametrize("policy", ["lazy-hybrid", "lazy-commit", "lazy"])
+def test_kernels_with_known_bugs_are_caught(policy):
+    """What the explorer finds on small machines a soak finds on larger ones (6)."""
+    assert soak(pe.policy.get(policy), events=2_000_000, seed=1).verdict == "violated"
+
+
+def test_late_lines_break_4_16_and_only_they():
+    """B49: entered with a HW list register before the late interrupt is active (I3)."""
+    policy = pe.policy.get("v4.16")
+    found = soak(policy, events=10**6, seed=1, faults=["late"], mean_cyc=200_000)
+    assert found.violation["invariant"] == "I3"
+    others = [name for name in FAULTS if name not in ("late", "reset", "snapshot")]
+    found = soak(policy, events=10**6, seed=1, faults=others, mean_cyc=200_000)
+    assert found.violation is None
+
+
+def test_the_seed_decides_everything():
+    """Same seed, same counts; another seed, other machines."""
+    one, two, other = (
+        soak(pe.policy.get("eager"), events=200_000, seed=seed).to_dict()
+        for seed in (7, 7, 8)
+    )
+    for timing in ("seconds", "events_per_s"):
+        one.pop(timing), two.pop(timing)
+    assert one == two
+    assert one["deadlines"] != other["deadlines"]
+
+
+def test_a_plan_that_only_checks_changes_nothing():
+    """With kinds 0 the trace is that of a machine without a plan, to the byte."""
+    seen = []
+    for plan in (None, {"mean_cyc": 3000, "overdue_cyc": 10**9}):
+        shape = draw(3, 0, {})
+        with pe.Machine(shape.host, shape.vms, policy="lazy-fixed", trace=1000) as m:
+            if plan:
+                set_faults(m.core, plan)
+            m.run(until_cyc=20_000_000)
+            seen.append((m.trace_hash, m.n_events, m.result().counters))
+            points = fault_report(m.core)["points"]
+            assert (points > 1000) == bool(plan)
+    assert seen[0] == seen[1]
+
+
+def test_faults_do_not_depend_on_where_runs_are_cut():
+    """A run in pieces does the same as one in a piece."""
+    seen = []
+    for piece in (30_000_000, 777_777):
+        shape = draw(4, 1, {})
+        with pe.Machine(shape.host, shape.vms, policy="eager", trace=1000) as m:
+            kinds = 2 ** FAULTS.index("snapshot") - 1
+            plan = {"mean_cyc": 50_000, "overdue_cyc": 10**9, "kinds": kinds}
+            set_faults(m.core, plan)
+            for until in range(piece, 30_000_000, piece):
+                m.run(until_cyc=until)
+            m.run(until_cyc=30_000_000)
+            seen.append((m.trace_hash, fault_report(m.core)["faults"]))
+    assert seen[0] == seen[1]
+
+
+def test_the_books_of_moved_machines_balance():
+    """Deadlines that went to another machine are armed there again."""
+    found = soak(
+        pe.policy.get("lazy-fixed"),
+        events=3_000_000,
+        seed=2,
+        faults=["move_vm"],
+        rounds=2,
+        mean_cyc=20_000,
+    )
+    assert found.faults["move_vm"] > 3
+    assert found.deadlines["moved"] > 3
+    assert found.balanced
+
+
+def test_the_command_says_what_it_did(capsys):
+    """One JSON object; 0 clean, 1 violated, 2 for what cannot be."""
+    few = ["--events", "200e3", "--rounds", "1"]
+    assert main(["soak", "--policy", "eager", "--json", *few]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["verdict"] == "clean"
+    assert said["events"] >= 200_000
+    assert Counter(said["faults"]).total() > 0
+    assert main(["soak", "--policy", "lazy-commit", *few]) == 1
+    assert "BROKEN" in capsys.readouterr().out
+    for bad in (["--faults", "rain"], ["--events", "0"], ["--mean-cyc", "-1"]):
+        assert main(["soak", *bad]) == 2
+        assert "soak." in capsys.readouterr().err
