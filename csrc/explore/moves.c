@@ -266,6 +266,8 @@ static void thread_step(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v
     ex_check_after(x, p, v, prim);
     if (prim == PYEMU_P_HANDLE)
         written(x, v);
+    if (v->stage == STAGE_HOOK && v->pc == x->m->policy.hook_start[v->hook])
+        v->flags &= ~(FLAG(FIRE) | FLAG(CHANGED) | FLAG(ACT)); /* locals of a hook */
     if (v->stage == STAGE_HOOK && v->hook == PYEMU_H_BLOCK && !blocking)
         x->events |= EX_EV_BLOCK;
     if (x->m->threads[vcpu_idx(x->m, v)].state == T_SLEEPING)
