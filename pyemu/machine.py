@@ -234,7 +234,7 @@ class Machine:
                 if self.bus.found_text:
                     return replace(stop, reason="text")
             elif reason != "trace_full" and (reason != "limit" or goal >= end):
-                return stop
+                return replace(stop, reason="interrupted") if pressed[0] else stop
             if reason == "limit" and self._balancer and goal == self._next_balance():
                 self._balance()
             if pressed[0]:

@@ -37,6 +37,7 @@ __all__ = [
     "Operation",
     "Setting",
     "measure_cyc",
+    "run_whole",
 ]
 
 BEGIN, END = 1, 2
@@ -139,6 +140,12 @@ def measure_cyc(name: str, setting: Setting, n: int | None = None) -> float:
     return operation.run(setting, times)
 
 
+def run_whole(machine: Machine, until_cyc: int | None = None) -> None:
+    """Run to the end; half a measurement is none, so Ctrl-C ends all of them."""
+    if machine.run(until_cyc=until_cyc).reason == "interrupted":
+        raise KeyboardInterrupt
+
+
 def _play(
     setting: Setting,
     programs: list[Compiled],
@@ -154,7 +161,7 @@ def _play(
         trace=MOST_EVENTS,
         cost_override=setting.cycles,
     ) as machine:
-        machine.run()
+        run_whole(machine)
         events = machine.events
         if machine.n_events > events.size:
             raise InternalError(f"an operation wrote {machine.n_events} records")
@@ -270,7 +277,7 @@ def _vm_switch(setting: Setting, n: int) -> float:
     with Machine(
         host, vms, policy=setting.policy, trace=MOST_EVENTS, cost_override=changes
     ) as machine:
-        machine.run(until_cyc=clock.cyc(10_000_000 * (n + 1)))
+        run_whole(machine, until_cyc=clock.cyc(10_000_000 * (n + 1)))
         events = machine.events
     found = events[np.isin(events["kind"], (EVENT["exit"], EVENT["entry"]))]
     left, entered = found[:-1], found[1:]

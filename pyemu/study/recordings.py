@@ -97,7 +97,10 @@ def _emulated(kernel: str, config: str, scenario: str) -> int:
     gic, vhe = CONFIGS[config]
     pcpus = 1 if scenario in UNITS_2 else host["pcpus"]
     changes = {**host, "gic": gic, "vhe": vhe, "pcpus": pcpus}
-    arrays = run(POLICIES[kernel], load, host=Host(**changes)).arrays
+    result = run(POLICIES[kernel], load, host=Host(**changes))
+    if result.meta["stop"] == "interrupted":
+        raise KeyboardInterrupt
+    arrays = result.arrays
     rows = zip(PRIMS, arrays["prim_count"], arrays["cost_cyc"], strict=True)
     return sum(int(n) * int(cyc) for name, n, cyc in rows if name not in NOT_HOST)
 

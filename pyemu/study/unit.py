@@ -13,6 +13,7 @@ from typing import Final
 
 from .. import costs
 from ..config import VM, Host, VCpu
+from ..costing.operations import run_whole
 from ..guest import loads
 from ..guest.ops import PPI_VTIMER, Compiled, Program
 from ..guest.workload import Clock, Workload
@@ -136,7 +137,7 @@ def host_cyc(unit: Unit, policy: str, on: Kind, *, list_registers: int = 4) -> f
     host = _host(on, list_registers)
     load = loads.Load("unit", {}, 1, 1, partial(_build, unit))
     with Machine(host, (VM(vcpus=(VCpu(),)),), policy=policy, load=load) as m:
-        m.run()
+        run_whole(m)
         arrays = m.result("unit", limits={}).arrays
     rows = zip(GUEST, arrays["prim_count"], arrays["cost_cyc"], strict=True)
     return sum(int(n) * int(cyc) for guest, n, cyc in rows if not guest) / UNITS
@@ -166,7 +167,7 @@ def given_back(on: Kind, exit_hz: float, tick_hz: float, wall_ns: int) -> float:
         host = _host(on, 4)
 
         with Machine(host, (VM(vcpus=(VCpu(),)),), policy=policy, load=load) as m:
-            m.run(until_cyc=until_cyc)
+            run_whole(m, until_cyc)
             result = m.result("rates", limits={})
         shares.append(result.guest_cyc / until_cyc)
     return 100 * (shares[1] - shares[0])

@@ -67,3 +67,14 @@ def test_the_command(capsys):
     assert "did you mean 'icount'" in capsys.readouterr().err
     assert main(["microbench", "--n", "4"]) == 0
     assert "timer_10ms" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", [["microbench"], ["profiles", "check"], ["study"]])
+def test_ctrl_c_ends_a_row_of_runs(verb, monkeypatch):
+    """Half a measurement is none: the command ends with 130 at the first one."""
+
+    class Stopped:
+        reason = "interrupted"
+
+    monkeypatch.setattr("pyemu.machine.Machine.run", lambda *_, **__: Stopped())
+    assert main(verb) == 130

@@ -129,6 +129,19 @@ def test_ctrl_c_stops_within_a_second_and_keeps_the_result():
     assert signal.getsignal(signal.SIGINT) is handler
 
 
+def test_ctrl_c_in_the_last_moment_is_not_swallowed(monkeypatch):
+    """A run that ends in the same breath still says so: a row of runs has to stop."""
+    with machine(pe.loads.get("hvc-loop", n=10)) as m:
+        core_run = m.core.run
+
+        def pressed(*args):
+            os.kill(os.getpid(), signal.SIGINT)
+            return core_run(*args)
+
+        monkeypatch.setattr(m.core, "run", pressed)
+        assert m.run().reason == "interrupted"
+
+
 def test_full_trace_buffers_lose_nothing_but_memory():
     """The hash and the count cover every record; `trace` bounds what is kept."""
     load = pe.loads.get("hvc-loop", n=40_000)
