@@ -107,9 +107,8 @@ static int make_watch(struct pyemu_machine *m)
     return PYEMU_OK;
 }
 
-int pyemu_code_step(struct pyemu_machine *m, uint32_t vcpu)
+int pyemu_code_step(struct pyemu_machine *m, uint32_t vcpu, uint64_t n)
 {
-    struct a64_stats stats;
     int status = vcpu == PYEMU_NONE ? PYEMU_OK : check_vcpu(m, vcpu);
 
     if (status == PYEMU_OK)
@@ -117,11 +116,8 @@ int pyemu_code_step(struct pyemu_machine *m, uint32_t vcpu)
     if (status != PYEMU_OK)
         return status;
     m->watch->step_vcpu = vcpu;
-    if (vcpu == PYEMU_NONE)
-        return PYEMU_OK;
-    a64_get_stats(m->code[vcpu], &stats);
-    m->watch->step_insns = a64_insns(m->code[vcpu]);
-    m->watch->step_exceptions = stats.exceptions;
+    if (vcpu != PYEMU_NONE)
+        m->watch->step_goal = add_sat(watch_steps(m, &m->vcpus[vcpu]), n);
     return PYEMU_OK;
 }
 

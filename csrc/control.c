@@ -274,6 +274,7 @@ int pyemu_set_vcpu_state(struct pyemu_machine *m, uint32_t vcpu,
     v->pstate_i = in->pstate_i != 0;
     v->in_irq = in->in_irq != 0;
     v->pmr = in->vmcr_pmr;
+    v->vmcr_pmr = in->vmcr_pmr;
     v->eoimode = in->vmcr_eoimode != 0;
     v->vapr = in->apr[0];
     put_bit64(&v->flags, PYEMU_F_POWERED_OFF, in->powered_off != 0);

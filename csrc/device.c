@@ -74,16 +74,6 @@ int pyemu_irq_get(struct pyemu_machine *m, uint32_t vcpu, uint32_t intid,
     return PYEMU_OK;
 }
 
-/* Whose interrupt it is: an SPI's is the vCPU it is routed to (2.4). */
-static struct vcpu *owner(struct pyemu_machine *m, uint32_t vcpu, uint32_t intid)
-{
-    struct vcpu *v = &m->vcpus[vcpu];
-
-    if (intid < N_PRIVATE)
-        return v;
-    return &m->vcpus[m->vms[v->vm].first_vcpu + vgic_irq_of(m, v, intid)->target];
-}
-
 /* A mapped interrupt that becomes enabled is resampled from 5.3 on (B29). */
 static void enabled_again(struct pyemu_machine *m, struct vcpu *v, uint32_t intid)
 {
@@ -91,7 +81,7 @@ static void enabled_again(struct pyemu_machine *m, struct vcpu *v, uint32_t inti
 
     if (intid < N_PRIVATE && v->irq[intid].hw != 0 && p->running == vcpu_idx(m, v) &&
         machine_switch(m, PYEMU_S_SAMPLE_ON_ENABLE))
-        vgic_sample(m, p, v, intid);
+        vgic_sample_enabled(m, p, v, intid);
 }
 
 int pyemu_irq_set(struct pyemu_machine *m, uint32_t vcpu, uint32_t intid,
@@ -101,9 +91,10 @@ int pyemu_irq_set(struct pyemu_machine *m, uint32_t vcpu, uint32_t intid,
 
     if (status != PYEMU_OK)
         return status;
-    struct vcpu *v = owner(m, vcpu, intid);
+    struct vcpu *v = vgic_owner(m, &m->vcpus[vcpu], intid);
+    struct pcpu *p = &m->pcpus[m->threads[vcpu_idx(m, v)].pcpu];
     struct vgic_irq *q = vgic_irq_of(m, v, intid);
-    const bool was_enabled = q->enabled != 0;
+    const struct vgic_irq was = *q;
 
     q->line = in->line != 0;
     q->latch = in->latch != 0;
@@ -113,9 +104,13 @@ int pyemu_irq_set(struct pyemu_machine *m, uint32_t vcpu, uint32_t intid,
     q->prio = in->prio;
     q->source = in->source;
     q->active_source = in->active_source;
-    if (!was_enabled && q->enabled != 0)
+    if (was.enabled == 0 && q->enabled != 0)
         enabled_again(m, v, intid);
-    inject_requeue(m, &m->pcpus[m->threads[vcpu_idx(m, v)].pcpu], v, intid);
+    if (q->latch != was.latch)
+        vgic_follow(m, p, v, intid, true);
+    if (q->active != was.active)
+        vgic_follow(m, p, v, intid, false);
+    inject_requeue(m, p, v, intid);
     return PYEMU_OK;
 }
 
@@ -128,7 +123,8 @@ int pyemu_irq_line(struct pyemu_machine *m, uint32_t source, uint32_t intid,
         return status;
     REQUIRE(m, intid >= N_PRIVATE, "INTID %u is no SPI (%u to %u)", intid, N_PRIVATE,
             N_PRIVATE + PYEMU_N_SPIS - 1U);
-    inject_irq(m, &m->pcpus[m->threads[source].pcpu], owner(m, source, intid), intid,
+    inject_irq(m, &m->pcpus[m->threads[source].pcpu],
+               vgic_owner(m, &m->vcpus[source], intid), intid,
                level != 0 ? INJECT_LEVEL : 0);
     return PYEMU_OK;
 }

@@ -112,7 +112,12 @@ int pyemu_code_vm(struct pyemu_machine *m, uint32_t vm,
             PYEMU_MAX_REGIONS);
     REQUIRE(m, m->vms[vm].n_vcpus <= A64_MAX_CPUS, "vm %u: at most %u vCPUs", vm,
             A64_MAX_CPUS);
+    REQUIRE(m, c->uart == 0 || (c->uart_intid >= N_PRIVATE &&
+                                c->uart_intid < N_PRIVATE + PYEMU_N_SPIS),
+            "vm %u: the UART's INTID %u is no SPI (%u to %u)", vm, c->uart_intid,
+            N_PRIVATE, N_PRIVATE + PYEMU_N_SPIS - 1U);
     cv->cfg = *c;
+    cv->uart.stop_at = PYEMU_NONE;
     cv->mem = memory(c, m->vms[vm].n_vcpus);
     REQUIRE(m, cv->mem != NULL,
             "vm %u: memory regions overlap, are not multiples of 4 KiB or too large, "
@@ -169,6 +174,30 @@ int pyemu_code_read(struct pyemu_machine *m, uint32_t vm, uint64_t address,
     REQUIRE(m, a64_mem_read(m->code_vms[vm].mem, address, out, n) == A64_OK,
             "vm %u has no memory for %llu bytes at 0x%llx", vm, (unsigned long long)n,
             (unsigned long long)address);
+    return PYEMU_OK;
+}
+
+int pyemu_console_read(struct pyemu_machine *m, uint32_t vm, uint8_t *out, uint64_t *n)
+{
+    const int status = check_memory(m, vm);
+
+    if (status != PYEMU_OK)
+        return status;
+    struct code_uart *u = &m->code_vms[vm].uart;
+
+    memcpy(out, u->text, u->n);
+    *n = u->n;
+    u->n = 0;
+    return PYEMU_OK;
+}
+
+int pyemu_console_stop_at(struct pyemu_machine *m, uint32_t vm, uint32_t byte)
+{
+    const int status = check_memory(m, vm);
+
+    if (status != PYEMU_OK)
+        return status;
+    m->code_vms[vm].uart.stop_at = byte;
     return PYEMU_OK;
 }
 

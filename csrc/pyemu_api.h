@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Raised by one whenever anything below changes; the Python side compares it. */
-enum pyemu_version { PYEMU_API_VERSION = 5 };
+enum pyemu_version { PYEMU_API_VERSION = 6 };
 
 enum pyemu_status {
     PYEMU_OK = 0,
@@ -36,9 +36,10 @@ enum pyemu_stop {
     PYEMU_STOP_INTERRUPTED, /* pyemu_interrupt() was called (Ctrl-C) */
     PYEMU_STOP_MARK,        /* machine code executed HINT 81: its region ends */
     PYEMU_STOP_BREAK,       /* machine code is about to execute at a breakpoint */
-    PYEMU_STOP_STEP,        /* the vCPU that steps has executed one instruction */
+    PYEMU_STOP_STEP,        /* the vCPU that steps has executed its instructions */
     PYEMU_STOP_FAULT,       /* the fault plan asks Python (step: enum pyemu_fault) */
-    PYEMU_STOP_BROKEN       /* an invariant does not hold: see pyemu_fault_report */
+    PYEMU_STOP_BROKEN,      /* an invariant does not hold: see pyemu_fault_report */
+    PYEMU_STOP_CONSOLE      /* a UART's text waits: pyemu_console_read */
 };
 
 /* Hooks of a policy: each is an ordered list of guarded primitives. */
@@ -148,7 +149,7 @@ enum pyemu_prim {
     PYEMU_P_BG_ARM,         /* background hrtimer for the earliest deadline */
     PYEMU_P_BG_CANCEL,
     PYEMU_P_PT_EMULATE,     /* expired or cannot fire: cancel, else arm */
-    PYEMU_P_PT_ARM,         /* arm if it can fire and has not expired */
+    PYEMU_P_PT_ARM,         /* arm if it can fire: expires at once if it is due */
     PYEMU_P_PT_CANCEL,
     PYEMU_P_BG_RECHECK,     /* FIRE := due, else the hrtimer is restarted */
     PYEMU_P_PT_RECHECK,
@@ -291,6 +292,16 @@ enum pyemu_switch {
     PYEMU_S_TVAL_SIGNED,           /* emulated TVAL is signed (B18) */
     PYEMU_S_HW_BIT,                /* LRs of the timer carry HW=1 */
     PYEMU_S_EOICOUNT,              /* 6.19: replay EOIcount (B39) */
+    PYEMU_S_WFE_ALONE,             /* WFE traps only beside another thread (5, P7) */
+    PYEMU_S_BG_SKIPS_ACTIVE,       /* no host timer for an irq in service (I5, I12) */
+    PYEMU_S_DIST_FORWARD,          /* the same, the PPI active while pending is left */
+    PYEMU_S_MAPPED_WRITES,         /* 4.16: pending/active writes reach the PPI (B33) */
+    PYEMU_S_EOI_FROM_HEAD,         /* bug B38: EOIcount is replayed from the head */
+    PYEMU_S_STALE_ELRSR,           /* bug B24: ELRSR of the last run is believed */
+    PYEMU_S_MULTI_LR,              /* bug B26: an SGI fills an LR per source */
+    PYEMU_S_UACCESS_HW,            /* bug B32: user space's enable bits reach the PPI */
+    PYEMU_S_SIGNAL_ONCE,           /* <= 4.3 (P0): no signal until deactivated */
+    PYEMU_S_SIGNAL_STICKY,         /* bug B22: guest's clear does not forget it */
     PYEMU_S_COUNT
 };
 
@@ -305,6 +316,7 @@ enum pyemu_limits_e {
     PYEMU_N_REGS = 8,
     PYEMU_HIST_BUCKETS = 960,
     PYEMU_N_SPIS = 96,
+    PYEMU_CONSOLE_BYTES = 1024, /* of a guest's output that wait at most */
     PYEMU_MAX_REGIONS = 8,
     PYEMU_N_CODE_COSTS = 14
 };
@@ -538,6 +550,7 @@ struct pyemu_vcpu_config {
     uint32_t weight;     /* CFS weight, 1024 = nice 0 */
     uint32_t powered_on;
     uint64_t start_cyc;  /* when its thread first calls KVM_RUN */
+    uint64_t debit_cyc;  /* vruntime its thread starts with (2.5) */
 };
 
 struct pyemu_vm_config {
@@ -548,13 +561,19 @@ struct pyemu_vm_config {
     uint32_t pad;
 };
 
-/* A host task: runs on_cyc, sleeps off_cyc, again; off 0 = a hog. */
+/*
+ * A host task: runs on_cyc, sleeps off_cyc, again; off 0 = a hog. One with an INTID
+ * is a VMM's device thread: every burst ends by raising that SPI of vcpu's VM.
+ */
 struct pyemu_task_config {
     uint64_t start_cyc;
     uint64_t on_cyc;
     uint64_t off_cyc;
+    uint64_t slack_cyc; /* its timer: any host timer interrupt so much later at most */
     uint32_t pcpu;
     uint32_t weight;
+    uint32_t vcpu;
+    uint32_t intid;  /* 0: none */
 };
 
 /* At at_cyc, vCPU goes to pcpu; sorted by at_cyc. */
@@ -656,6 +675,8 @@ struct pyemu_code_config {
     uint64_t gicr;     /* GICv3: all redistributors */
     uint64_t gicr_bytes;
     uint64_t gicv;     /* GICv2: CPU interface, 8 KiB, no exits */
+    uint64_t uart;     /* PL011, 4 KiB; 0: none */
+    uint32_t uart_intid;
     uint32_t n_regions;
     uint32_t populated;/* no first-touch stage-2 faults */
     uint32_t trap_ids; /* ID registers are trapped (HCR_EL2.TID3) */
@@ -746,6 +767,10 @@ int pyemu_code_write(struct pyemu_machine *m, uint32_t vm, uint64_t address,
                      const uint8_t *data, uint64_t n);
 int pyemu_code_read(struct pyemu_machine *m, uint32_t vm, uint64_t address,
                     uint8_t *out, uint64_t n);
+/* What a VM's UART has sent since the last call: *n of PYEMU_CONSOLE_BYTES bytes. */
+int pyemu_console_read(struct pyemu_machine *m, uint32_t vm, uint8_t *out, uint64_t *n);
+/* Runs come back (PYEMU_STOP_CONSOLE) at this byte, besides at the end of a line. */
+int pyemu_console_stop_at(struct pyemu_machine *m, uint32_t vm, uint32_t byte);
 int pyemu_code_get(struct pyemu_machine *m, uint32_t vcpu, uint32_t reg, uint64_t *out);
 int pyemu_code_set(struct pyemu_machine *m, uint32_t vcpu, uint32_t reg,
                    uint64_t value);
@@ -765,8 +790,8 @@ int pyemu_code_sysreg_set(struct pyemu_machine *m, uint32_t vcpu, uint32_t reg,
 /* A breakpoint at an address of every vCPU of a VM; the next run goes past one. */
 int pyemu_code_break(struct pyemu_machine *m, uint32_t vm, uint64_t address,
                      uint32_t insert);
-/* Runs stop once this vCPU has executed an instruction; 0xffffffff: none steps. */
-int pyemu_code_step(struct pyemu_machine *m, uint32_t vcpu);
+/* Runs stop once this vCPU has executed n instructions; 0xffffffff: none steps. */
+int pyemu_code_step(struct pyemu_machine *m, uint32_t vcpu, uint64_t n);
 /* The vCPU that the last BREAK or STEP is about. */
 uint32_t pyemu_code_stopped(const struct pyemu_machine *m);
 /*

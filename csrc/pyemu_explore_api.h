@@ -27,6 +27,10 @@ enum pyemu_action {
     PYEMU_A_SET_REG,     /* SET_ONE_REG of the virtual timer: disarmed, CVAL past */
     PYEMU_A_OFFLINE,     /* pCPU hotplug */
     PYEMU_A_ONLINE,
+    PYEMU_A_UACCESS,     /* user space writes the enable bit of 27 (migration) */
+    PYEMU_A_WORK_RUN,    /* the work that an hrtimer queued runs */
+    PYEMU_A_SAVE_VGIC,   /* user space stops the VM and saves its vgic ... */
+    PYEMU_A_RESTORE,     /* ... then its timers, and loads both on a fresh host */
     PYEMU_A_COUNT
 };
 
@@ -58,6 +62,10 @@ enum pyemu_guest_choice {
     PYEMU_GC_CPEND,
     PYEMU_GC_SACTIVE,
     PYEMU_GC_CACTIVE,
+    PYEMU_GC_PTVAL_PAST,    /* CNTP_TVAL := -1 */
+    PYEMU_GC_OTHER_ACTIVE,  /* ISACTIVER of the other interrupt */
+    PYEMU_GC_DROP,         /* EOImode 1: EOIR drops the priority only */
+    PYEMU_GC_DIR,          /* and DIR deactivates, in any order */
     PYEMU_GC_COUNT
 };
 
@@ -84,6 +92,7 @@ struct pyemu_explore_result {
     uint64_t states;
     uint64_t transitions;
     uint64_t bytes;       /* of the visited set, links included */
+    uint64_t graph_bytes; /* of the graph kept for liveness */
     uint32_t depth;
     uint32_t end;         /* enum pyemu_explore_end */
     uint32_t invariant;   /* broken one, 0 = none */
@@ -130,6 +139,13 @@ struct pyemu_explore_row {
     uint32_t cur;
 };
 
+/* Transitions between states where no hook runs, as sums of hashes. */
+struct pyemu_explore_behaviour {
+    uint64_t stable;       /* such states */
+    uint64_t transitions;
+    uint64_t sum[2];
+};
+
 struct pyemu_explorer;
 
 /* Explores the machine, which is not to be run afterwards. Rows are kept in it. */
@@ -139,6 +155,13 @@ void pyemu_explore_free(struct pyemu_explorer *x);
 int pyemu_explore_safety(struct pyemu_explorer *x, struct pyemu_explore_result *out);
 int pyemu_explore_cycles(struct pyemu_explorer *x, uint32_t invariant,
                          struct pyemu_explore_result *out);
+
+/* After a safety search that has seen every state. */
+int pyemu_explore_behaviour(struct pyemu_explorer *x,
+                            struct pyemu_explore_behaviour *out);
+
+/* Two tables with equal values are one on this machine: what runs, in its order. */
+uint64_t pyemu_explore_table(const struct pyemu_explorer *x);
 int pyemu_explore_rows(struct pyemu_explorer *x, struct pyemu_explore_row *out,
                        uint32_t n);
 

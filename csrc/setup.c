@@ -93,6 +93,7 @@ static void init_state(struct pyemu_machine *m)
         m->spis[i].next = AP_END;
         m->spis[i].on = PYEMU_NONE;
         m->spis[i].prio = HOST_IRQ_PRIORITY;
+        m->spis[i].edge = 1; /* KVM's reset value; recorded: no maintenance at EOI */
     }
     m->latency_cyc = 1;
     m->trace_stop = PYEMU_NEVER;
@@ -340,6 +341,8 @@ int pyemu_set_vcpu(struct pyemu_machine *m, uint32_t vcpu,
             "vcpu %u: vm %u or pcpu %u does not exist", vcpu, c->vm, c->pcpu);
     REQUIRE(m, c->weight >= 1 && c->weight <= 100000,
             "vcpu %u: weight %u is out of range (1 to 100000)", vcpu, c->weight);
+    REQUIRE(m, c->debit_cyc < 1ULL << 62, "vcpu %u: a debit of %llu cycles", vcpu,
+            (unsigned long long)c->debit_cyc);
     const int status = check_runs(m, vcpu, c);
 
     if (status != PYEMU_OK)
@@ -347,6 +350,7 @@ int pyemu_set_vcpu(struct pyemu_machine *m, uint32_t vcpu,
     struct vcpu *v = &m->vcpus[vcpu];
 
     init_thread(m, vcpu, c->pcpu, c->weight);
+    m->threads[vcpu].vruntime = c->debit_cyc;
     v->vm = (uint16_t)c->vm;
     v->id = c->id;
     v->prog = c->program;
@@ -377,11 +381,18 @@ int pyemu_set_task(struct pyemu_machine *m, uint32_t task,
             "task %u or pcpu %u does not exist", task, c->pcpu);
     REQUIRE(m, c->weight >= 1 && c->weight <= 100000,
             "task %u: weight %u is out of range (1 to 100000)", task, c->weight);
+    REQUIRE(m, c->intid == 0 || (c->vcpu < m->s->cfg.n_vcpus &&
+                                 c->intid >= N_PRIVATE &&
+                                 c->intid < N_PRIVATE + PYEMU_N_SPIS),
+            "task %u: no SPI %u of vcpu %u", task, c->intid, c->vcpu);
     const uint32_t t = m->s->cfg.n_vcpus + task;
 
     init_thread(m, t, c->pcpu, c->weight);
     m->threads[t].on_cyc = c->on_cyc;
     m->threads[t].off_cyc = c->off_cyc;
+    m->threads[t].slack_cyc = c->slack_cyc;
+    m->threads[t].spi = c->intid;
+    m->threads[t].spi_vcpu = c->vcpu;
     soft_arm(m, &m->pcpus[c->pcpu], task_node(m, task), c->start_cyc);
     return PYEMU_OK;
 }
@@ -406,6 +417,9 @@ static bool talks(const struct pyemu_machine *m)
             return true;
     if (m->code != NULL && m->s->cfg.n_vcpus > 1)
         return true; /* memory they share is enough */
+    for (uint32_t i = 0; i < m->s->cfg.n_tasks; i++)
+        if (m->threads[m->s->cfg.n_vcpus + i].spi != 0)
+            return true;
     for (uint32_t i = 0; i < m->s->cfg.n_programs; i++)
         for (uint32_t k = 0; k < m->programs[i].n; k++)
             switch (m->programs[i].ops[k].op) {
@@ -437,6 +451,10 @@ int pyemu_start(struct pyemu_machine *m)
         (void)soft_cancel(m, task_node(m, i));
         sched_enqueue(m, &m->pcpus[m->threads[t].pcpu], t, false);
     }
+    for (uint32_t i = 0; i < m->s->cfg.n_vcpus; i++)
+        for (uint32_t n = 0; n < N_PRIVATE; n++)
+            if (m->vcpus[i].irq[n].hw != 0 && machine_switch(m, PYEMU_S_DIST_FORWARD))
+                m->vcpus[i].irq[n].hw = HW_FORWARDS;
     m->talks = talks(m);
     m->s->started = 1;
     machine_reset_stats(m);

@@ -44,6 +44,17 @@ class CodeCore:
         self._core.command("code_read", vm, address, out, n)
         return bytes(ffi.buffer(out))
 
+    def console(self, vm: int) -> bytes:
+        """Return what a VM's UART has sent since the last call."""
+        out = ffi.new("uint8_t[]", int(lib.PYEMU_CONSOLE_BYTES))
+        n = ffi.new("uint64_t *")
+        self._core.command("console_read", vm, out, n)
+        return bytes(ffi.buffer(out))[: n[0]]
+
+    def console_stop_at(self, vm: int, text: bytes) -> None:
+        """Let runs come back where a text may have ended; empty: only lines do."""
+        self._core.command("console_stop_at", vm, text[-1] if text else NOBODY)
+
     def get(self, vcpu: int, reg: int) -> int:
         """Return a register of a vCPU."""
         out = ffi.new("uint64_t *")
@@ -89,9 +100,9 @@ class CodeCore:
         """Set or remove a breakpoint of all vCPUs of a VM."""
         self._core.command("code_break", vm, address, int(there))
 
-    def set_step(self, vcpu: int | None) -> None:
-        """Make the next run end when a vCPU has executed one instruction."""
-        self._core.command("code_step", NOBODY if vcpu is None else vcpu)
+    def set_step(self, vcpu: int | None, n: int = 1) -> None:
+        """Make the next run end when a vCPU has executed n instructions."""
+        self._core.command("code_step", NOBODY if vcpu is None else vcpu, n)
 
     def stopped(self) -> int:
         """Return the vCPU that the last breakpoint or step is about."""

@@ -62,6 +62,17 @@ class Explorer:
         self._check(lib.pyemu_explore_cycles(self._x, invariant, out), "explore")
         return _as_dict(out)
 
+    def behaviour(self) -> tuple[int, ...]:
+        """Return stable states, transitions between them, and two sums of hashes."""
+        out = ffi.new("struct pyemu_explore_behaviour *")
+        self._check(lib.pyemu_explore_behaviour(self._x, out), "explore")
+        sums = tuple(int(out.sum[i]) for i in range(2))
+        return int(out.stable), int(out.transitions), *sums
+
+    def table(self) -> int:
+        """Return a hash of the table as it runs on this machine."""
+        return int(lib.pyemu_explore_table(self._x))
+
     def rows(self, n: int) -> NDArray[Any]:
         """Return the counterexample's rows, ``struct pyemu_explore_row``."""
         out = np.zeros(n, dtype=dtype("explore_row"))

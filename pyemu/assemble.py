@@ -21,7 +21,7 @@ from .costs import CostModel
 from .costs import get as get_costs
 from .errors import ConfigError, unknown_name
 from .guest.ops import OP, U32
-from .guest.workload import Clock, Workload, relocate
+from .guest.workload import Clock, Workload, place_tables, relocate
 from .policy import Compiled, Policy
 from .policy import get as get_policy
 from .policy.prims import PRIMS
@@ -190,13 +190,22 @@ class Blueprint:
                 "start_cyc": self.clock.cyc(task.start_ns),
                 "on_cyc": max(1, self.clock.cyc(task.on_ns)),
                 "off_cyc": min(self.clock.cyc(task.off_ns), 2**61),
+                "slack_cyc": min(self.clock.cyc(task.slack_ns), 2**61),
                 "pcpu": task.pcpu,
                 "weight": task.weight,
+                "vcpu": self._first_vcpu_of(task.vm),
+                "intid": task.intid,
             }
             core.set_item("task", index, fields)
         self._set_events(core, moves)
         core.start()
         return core
+
+    def _first_vcpu_of(self, name: str | None) -> int:
+        """Return a VM's vCPU 0 by the VM's name; none has none."""
+        if name is None:
+            return U32
+        return self.first_vcpu([vm.name for vm in self.vms].index(name))
 
     def _vm(self, index: int, vm: VM) -> dict[str, int]:
         return {
@@ -222,7 +231,7 @@ class Blueprint:
         starts: list[tuple[int, ...]] = []
         seen: dict[tuple[bytes, bool], int] = {}
         for work in self.workloads:
-            base = _place_tables(tables, work)
+            base = place_tables(tables, work)
             placed: dict[tuple[int, bool], int] = {}
             for start in work.vcpus:
                 first = not starts
@@ -253,17 +262,16 @@ class Blueprint:
                 start_cyc = self.clock.cyc(one.start_ns)
                 out[index] = (
                     *(vm_index, local, home, program, entry, irq_entry),
-                    *(one.weight, powered, start_cyc),
+                    *(one.weight, powered, start_cyc, self.clock.cyc(one.debit_ns)),
                 )
                 index += 1
         return out
 
     def _set_events(self, core: _ffi.Core, moves: Sequence[Move]) -> None:
         """Give the core its outside interrupts and moves, sorted by cycle."""
-        names = {vm.name: index for index, vm in enumerate(self.vms)}
         irqs = []
         for irq in self.host.outside:
-            vcpu = U32 if irq.vm is None else self.first_vcpu(names[irq.vm])
+            vcpu = self._first_vcpu_of(irq.vm)
             irqs.append((irq.at_cyc, irq.pcpu, vcpu, irq.intid, irq.level))
         for vm, work in enumerate(self.workloads):
             irqs += [(at, 0, self.first_vcpu(vm), i, lv) for at, i, lv in work.outside]
@@ -276,18 +284,6 @@ class Blueprint:
             ordered = sorted(moves, key=lambda move: move.at_cyc)
             arr[:] = [(move.at_cyc, move.vcpu, move.pcpu) for move in ordered]
             core.set_array("moves", arr)
-
-
-def _place_tables(tables: list[NDArray[np.uint64]], work: Workload) -> int:
-    """Add a workload's tables unless they are there; return where they begin."""
-    if not work.tables:
-        return 0
-    for base in range(len(tables) - len(work.tables) + 1):
-        same = zip(tables[base:], work.tables, strict=False)
-        if all(np.array_equal(have, want) for have, want in same):
-            return base
-    tables += work.tables
-    return len(tables) - len(work.tables)
 
 
 def _without_reset(ops: NDArray[Any]) -> NDArray[Any]:

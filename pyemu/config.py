@@ -30,6 +30,7 @@ MAX_PCPUS: Final = 4096
 MAX_VCPUS: Final = 65536
 GICV2_MAX_VCPUS: Final = 8
 GICV3_MAX_VCPUS: Final = 512
+FIRST_SPI, LAST_SPI = 32, 127
 U64_MAX: Final = 2**64 - 1
 U32_MAX: Final = 2**32 - 1
 
@@ -84,21 +85,34 @@ def _ns(field: str, value: object) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A host task: runs `on_ns`, sleeps `off_ns`, again; `off_ns` 0 is a hog."""
+    """A host task: runs `on_ns`, sleeps `off_ns`, again; `off_ns` 0 is a hog.
+
+    With `vm` and `intid` it is a VMM's device thread: every burst ends by raising
+    that SPI; the guest lowers it at the device. `slack_ns` is Linux's timer slack: its
+    sleeps end at any host timer interrupt so much later, at the end of that at last.
+    """
 
     pcpu: int = 0
     on_ns: int = 1_000_000
     off_ns: int = 0
     weight: int = 1024
     start_ns: int = 0
+    vm: str | None = None
+    intid: int = 0
+    slack_ns: int = 0
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
+        if self.vm is not None:
+            whole("task.intid", self.intid, FIRST_SPI, LAST_SPI)
+        elif self.intid:
+            raise ConfigError("task.intid", self.intid, "0 without task.vm")
         whole("task.pcpu", self.pcpu, 0, MAX_PCPUS - 1)
         whole("task.on_ns", self.on_ns, 1, 2**62, "ns")
         _ns("task.off_ns", self.off_ns)
         whole("task.weight", self.weight, 3, 88761)
         _ns("task.start_ns", self.start_ns)
+        _ns("task.slack_ns", self.slack_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +156,15 @@ class VCpu:
     """One vCPU thread.
 
     `affinity` lists the pCPUs it may run on, the first being where it starts; None
-    means all of them, dealt round robin.
+    means all of them, dealt round robin. `debit_ns` is the virtual run time its thread
+    starts with: Linux makes a new thread wait a slice (START_DEBIT).
     """
 
     affinity: tuple[int, ...] | None = None
     weight: int = 1024
     powered_on: bool | None = None
     start_ns: int = 0
+    debit_ns: int = 0
 
     def __post_init__(self) -> None:
         """Refuse impossible values, the empty affinity among them."""
@@ -161,6 +177,7 @@ class VCpu:
         whole("vcpu.weight", self.weight, 3, 88761)
         _maybe(truth, "vcpu.powered_on", self.powered_on)
         _ns("vcpu.start_ns", self.start_ns)
+        _ns("vcpu.debit_ns", self.debit_ns)
 
 
 _ANY_VCPU: Final = VCpu()
@@ -330,6 +347,7 @@ def check_machine(host: Host, vms: Sequence[VM], gic: str) -> None:
     total = sum(vm.n_vcpus for vm in vms)
     if total > MAX_VCPUS:
         raise ConfigError("vm.vcpus", total, f"at most {MAX_VCPUS} vCPUs in all")
-    for irq in host.outside:
-        if irq.vm is not None and irq.vm not in names:
-            raise unknown_name("outside.vm", irq.vm, names)
+    for kind, items in (("outside", host.outside), ("task", host.tasks)):
+        for item in items:
+            if item.vm is not None and item.vm not in names:
+                raise unknown_name(f"{kind}.vm", item.vm, names)

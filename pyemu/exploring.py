@@ -37,6 +37,10 @@ CLAUSES: Final = (
     "two list registers with one INTID",
     "a HW list register is active and pending",
     "a vgic lock that the interrupt handler takes is held with interrupts on",
+    "an interrupt was raised, and neither vgic nor a list register has it",
+    "the guest ended a level interrupt, and its list register hides that from KVM",
+    "the guest has ended the interrupt, and the vgic still has it active",
+    "CNTP_TVAL := -1 has set a deadline in the future",
 )
 SECTIONS: Final = {n: f"7, I{n}" for n in range(1, 16)}
 
@@ -66,6 +70,10 @@ _WORDS: Final = {
     "set_reg": "SET_ONE_REG: timer off, CVAL past",
     "offline": "pCPU offline",
     "online": "pCPU online",
+    "uaccess": "user space writes the enable bit of 27",
+    "work_run": "the queued work runs",
+    "save_vgic": "VM stopped, its vgic saved",
+    "restore": "its timers saved; both loaded on a fresh host",
 }
 _HEAD: Final = (
     f"{'':>4} {'what happens':<42} {'guest wrote':<11} {'vCPU memory':<18} "

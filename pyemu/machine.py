@@ -109,8 +109,7 @@ class Machine:
         self.core: _ffi.Core = self.blueprint.create(self.moves)
         self._balancer = balancer or self._rotation()
         self._log = EventLog(self.core, trace, host.pcpus)
-        self.now_cyc = 0
-        self.host_s = 0.0
+        self.now_cyc, self.host_s = 0, 0.0
         self.stop: Stop | None = None
         self.progress: Callable[[Stop], None] | None = None
         self._stats: dict[str, NDArray[Any]] = {}
@@ -157,7 +156,7 @@ class Machine:
         until_guest_cyc: int = 0,
         until_exits: int = 0,
     ) -> Stop:
-        """Run until a limit, until every guest is off, until Ctrl-C or SIGTERM.
+        """Run until a limit, until every guest is off, or until Ctrl-C.
 
         Parameters
         ----------
@@ -187,12 +186,13 @@ class Machine:
         if self._running:
             raise StateError("the machine is already running")
         self._running = True
-        self.bus.forget_text()
+        self.bus.begin()
         try:
             with ctrl_c() as pressed:
                 self.stop = self._run(end, limits, pressed)
         finally:
             self._running = False
+            self.bus.drain()
             self._stats.clear()
         return self.stop
 
@@ -212,8 +212,8 @@ class Machine:
             stop = Stop(reason, self.now_cyc, *totals)
             if reason == "callback":
                 self._answer(got)
-            elif reason in ("mmio", "mark"):
-                if reason == "mark" or self.bus.answer(got["vcpu"]):
+            elif reason in ("mmio", "mark", "console"):
+                if self.bus.answer(reason, got["vcpu"], self.n_events):
                     self.region = self.result("region")
                 if self.bus.found_text:
                     return replace(stop, reason="text")

@@ -41,6 +41,7 @@ PY_LAYERS = [
         "explore",
         "soak",
         "soak_guest",
+        "mutants",
         "report",
         "progress",
         "costing",

@@ -64,11 +64,23 @@ static void soft_expired(struct pyemu_machine *m, struct pcpu *p, uint32_t node)
     hook_run(m, p, v, bg ? PYEMU_H_BG_EXPIRE : PYEMU_H_PT_EXPIRE);
 }
 
+/* In the order of their latest times; the first runs from its earliest on. */
+static bool first_timer_due(const struct pyemu_machine *m, const struct pcpu *p)
+{
+    if (p->timers == PYEMU_NONE)
+        return false;
+    const uint32_t n_vcpus = m->s->cfg.n_vcpus;
+    const uint64_t slack =
+        p->timers < 2 * n_vcpus ? 0 : m->threads[p->timers - n_vcpus].slack_cyc;
+
+    return m->timer_nodes[p->timers].key <= add_sat(p->now_cyc, slack);
+}
+
 static void host_timer_isr(struct pyemu_machine *m, struct pcpu *p)
 {
     charge(m, p, PYEMU_P_ISR_TIMER);
     count(m, PYEMU_C_HOST_TIMER_IRQ);
-    while (p->timers != PYEMU_NONE && m->timer_nodes[p->timers].key <= p->now_cyc)
+    while (first_timer_due(m, p))
         soft_expired(m, p, heap_pop(m->timer_nodes, &p->timers));
     if (m->s->cfg.tick_cyc != 0 && p->next_tick_cyc <= p->now_cyc &&
         (p->cur != PYEMU_NONE || m->s->cfg.nohz_idle == 0)) {

@@ -12,6 +12,7 @@
 #include "host/sched.h"
 #include "host/softtimer.h"
 #include "hw/gic.h"
+#include "kvm/inject.h"
 #include "run/run.h"
 #include "policy/steps.h"
 
@@ -49,7 +50,10 @@ static void task_step(struct pyemu_machine *m, struct pcpu *p)
     if (!hog)
         th->left_cyc -= n;
     if (th->left_cyc == 0) {
-        soft_arm(m, p, task_node(m, t - m->s->cfg.n_vcpus), p->now_cyc + th->off_cyc);
+        if (th->spi != 0)
+            inject_irq(m, p, &m->vcpus[th->spi_vcpu], th->spi, INJECT_LEVEL);
+        soft_arm(m, p, task_node(m, t - m->s->cfg.n_vcpus), 
+                 p->now_cyc + th->off_cyc + th->slack_cyc);
         sched_thread_off(m, p, T_SLEEPING);
     }
 }

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "explore/explore.h"
+#include "explore/live.h"
 #include "host/softtimer.h"
 #include "hw/gic.h"
 #include "policy/steps.h"
@@ -12,10 +12,10 @@ static bool has_no_effect(const struct pyemu_machine *m, uint32_t pc)
 {
     switch (m->policy.steps[pc].prim) {
     case PYEMU_P_VMCR_W:
-    case PYEMU_P_VMCR_R:
     case PYEMU_P_APR_W:
     case PYEMU_P_APR_R:
     case PYEMU_P_USER_LEVELS: return true;
+    case PYEMU_P_VMCR_R: return !machine_switch(m, PYEMU_S_PENDING_PMR);
     default: return m->policy.family[pc] == 0;
     }
 }
@@ -47,6 +47,7 @@ static void reduce(struct pyemu_explorer *x)
 {
     struct policy_table *t = &x->m->policy;
     uint32_t start[PYEMU_H_COUNT + 1];
+    uint32_t asks = 0;
     uint32_t n = 0;
 
     for (uint32_t h = 0; h < PYEMU_H_COUNT; h++) {
@@ -58,7 +59,13 @@ static void reduce(struct pyemu_explorer *x)
             if (h == PYEMU_H_VTIMER_ISR && (t->steps[i].prim == PYEMU_P_INJECT_V ||
                                             t->steps[i].prim == PYEMU_P_INJECT_V_FIRE))
                 x->isr_injects = 1;
+            if (h == PYEMU_H_ENTER && t->steps[i].prim == PYEMU_P_REQUESTS)
+                asks |= 1U;
+            if (h == PYEMU_H_ENTER && t->steps[i].prim == PYEMU_P_CHECK_REQUESTS)
+                asks |= 2U;
             x->sees[n] = ex_step_sees(x->m, i);
+            x->quiet[n] = ex_step_quiet(x->m, i);
+            x->light[n] = ex_step_light(x, i);
             t->steps[n] = t->steps[i];
             x->orig[n++] = i - t->hook_start[h];
         }
@@ -66,6 +73,7 @@ static void reduce(struct pyemu_explorer *x)
     start[PYEMU_H_COUNT] = n;
     memcpy(t->hook_start, start, sizeof start);
     t->n_steps = n;
+    x->kick_covers = asks == 3U && machine_switch(x->m, PYEMU_S_INJECT_REQUEST);
     memset(t->cost, 0, sizeof t->cost);
     steps_prepare(t);
 }
@@ -96,12 +104,13 @@ static int check_machine(struct pyemu_machine *m,
     return PYEMU_OK;
 }
 
-static void begin(struct pyemu_explorer *x)
+static bool begin(struct pyemu_explorer *x)
 {
     struct pyemu_machine *m = x->m;
 
     memset(m->cost, 0, sizeof m->cost);
     m->latency_cyc = 0;
+    m->work_waits = has_bit64(x->cfg.actions, PYEMU_A_WORK_RUN);
     m->s->cfg.line_assert_cyc = EX_LINE_WAITS;
     m->s->cfg.line_retire_cyc = EX_LINE_WAITS;
     if (!has_bit64(x->cfg.actions, PYEMU_A_LINE_ASSERT))
@@ -109,6 +118,8 @@ static void begin(struct pyemu_explorer *x)
     if (!has_bit64(x->cfg.actions, PYEMU_A_LINE_RETIRE))
         m->s->cfg.line_retire_cyc = 0;
     reduce(x);
+    if (x->cfg.reduce != 0 && !ex_live_prepare(x))
+        return false;
     ex_guest_ops(x);
     for (uint32_t i = 0; i < m->s->cfg.n_pcpus; i++) {
         m->pcpus[i].now_cyc = EX_NOW;
@@ -125,6 +136,7 @@ static void begin(struct pyemu_explorer *x)
             x->ghost[i].t[t] = m->vcpus[i].mem[t];
         x->ghost[i].entry_cnthctl = CNTHCTL_HOST;
     }
+    return true;
 }
 
 int pyemu_explore_new(struct pyemu_machine *m, const struct pyemu_explore_config *cfg,
@@ -143,7 +155,10 @@ int pyemu_explore_new(struct pyemu_machine *m, const struct pyemu_explore_config
     x->cfg = *cfg;
     x->n_words = ex_words(x);
     ASSERT(m, x->n_words <= EX_MAX_WORDS);
-    begin(x);
+    if (!begin(x)) {
+        pyemu_explore_free(x);
+        return machine_fail(m, PYEMU_ENOMEM, "no memory for an explorer");
+    }
     *out = x;
     return PYEMU_OK;
 }
@@ -157,6 +172,10 @@ void pyemu_explore_free(struct pyemu_explorer *x)
     free(x->by);
     free(x->table);
     free(x->rows);
+    ex_record_free(x);
+    free(x->live[0]);
+    free(x->live[1]);
+    free(x->live_any);
     free(x);
 }
 
@@ -173,9 +192,41 @@ int pyemu_explore_cycles(struct pyemu_explorer *x, uint32_t invariant,
         invariant == 2 || invariant == 4 || invariant == 11 || invariant == 12;
 
     REQUIRE(x->m, live, "invariant %u is not a liveness invariant", invariant);
+    REQUIRE(x->m, ex_records(x), "no liveness invariant was asked for");
     REQUIRE(x->m, x->end == PYEMU_XE_DONE, "the safety search has not ended");
+    const uint64_t asked = x->cfg.invariants;
+
     x->cfg.invariants = 0; /* they hold: the search has seen every state */
-    return ex_cycles(x, invariant, out);
+    const int done = ex_cycles(x, invariant, out);
+
+    x->cfg.invariants = asked;
+    return done;
+}
+
+int pyemu_explore_behaviour(struct pyemu_explorer *x,
+                            struct pyemu_explore_behaviour *out)
+{
+    REQUIRE(x->m, x->end == PYEMU_XE_DONE, "the safety search has not ended");
+    x->cfg.invariants = 0;
+    return ex_behaviour(x, out);
+}
+
+uint64_t pyemu_explore_table(const struct pyemu_explorer *x)
+{
+    const struct policy_table *t = &x->m->policy;
+    uint64_t h = t->switches;
+
+    for (uint32_t k = 0; k <= PYEMU_H_COUNT; k++)
+        h = (h ^ t->hook_start[k]) * UINT64_C(0xff51afd7ed558ccd);
+    for (uint32_t i = 0; i < t->n_steps; i++) {
+        const struct pyemu_guard *g = &t->guards[t->steps[i].guard];
+
+        h = (h ^ t->steps[i].prim) * UINT64_C(0xff51afd7ed558ccd);
+        h = (h ^ h >> 31 ^ g->mask) * UINT64_C(0xff51afd7ed558ccd);
+        h = (h ^ h >> 31 ^ g->want ^ (uint64_t)g->inverted << 63) *
+            UINT64_C(0xff51afd7ed558ccd);
+    }
+    return h;
 }
 
 int pyemu_explore_rows(struct pyemu_explorer *x, struct pyemu_explore_row *out,

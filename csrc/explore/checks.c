@@ -127,7 +127,7 @@ static void check_asleep(struct pyemu_explorer *x, uint32_t i)
 
     for (uint32_t t = 0; t < N_TIMERS; t++) {
         const struct timer_regs *g = &x->ghost[i].t[t];
-        bool armed = false;
+        bool armed = m->vcpus[i].work != 0;
 
         if (!ctl_can_fire(g->ctl) || !wakes(&m->vcpus[i], t))
             continue;
@@ -179,8 +179,10 @@ void ex_check_state(struct pyemu_explorer *x)
 {
     const struct pyemu_machine *m = x->m;
 
-    for (uint32_t i = 0; i < m->s->cfg.n_vcpus; i++)
+    for (uint32_t i = 0; i < m->s->cfg.n_vcpus; i++) {
         check_vcpu(x, i);
+        ex_check_other(x, i);
+    }
     for (uint32_t i = 0; i < m->s->cfg.n_pcpus; i++)
         for (uint32_t t = 0; t < n_direct(x); t++)
             if (m->pcpus[i].cur == PYEMU_NONE && m->pcpus[i].hw[t].ctl != 0)
@@ -189,6 +191,22 @@ void ex_check_state(struct pyemu_explorer *x)
         ex_break(x, 3, EXD_BAD_DEACTIVATE);
     if (m->s->counters[PYEMU_C_HOST_OOPS] != x->base_counters[1])
         ex_break(x, 7, EXD_OOPS);
+}
+
+/* What a step has to have done. */
+void ex_check_after(struct pyemu_explorer *x, const struct pcpu *p,
+                    const struct vcpu *v, uint32_t prim)
+{
+    struct ghost *g = &x->ghost[vcpu_idx(x->m, v)];
+
+    if (prim == PYEMU_P_VGIC_SYNC && g->ended != 0) {
+        if (v->irq[timer_intid(g->ended - 1U)].active != 0)
+            ex_break(x, 13, EXD_STILL_ACTIVE);
+        g->ended = 0;
+    }
+    if (prim == PYEMU_P_HANDLE && v->trap_op == PYEMU_GC_PTVAL_PAST &&
+        v->mem[TIMER_P].expiry_cyc > p->now_cyc)
+        ex_break(x, 9, EXD_TVAL);
 }
 
 void ex_check_step(struct pyemu_explorer *x, const struct pcpu *p, const struct vcpu *v,

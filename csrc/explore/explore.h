@@ -22,13 +22,24 @@ enum {
     EX_NOW = 1 << 12,    /* cycle at which every decoded state stands */
     EX_GAP = 2,          /* cycles from one deadline's rank to the next */
     EX_MAX_RANK = 14,
+    EX_LAST = 63,        /* cycles to a deadline that floats: after every other */
     EX_NEVER_RANK = 15,
+    EX_N_IRQS = 3,       /* virtual interrupts there are */
     EX_OTHER_SGI = 0,    /* INTID that INJECT raises */
     EX_DEVICE_SGI = 2,   /* host INTID of the unrelated interrupt */
     EX_CNTVOFF = 64,
     EX_CHAIN = 512,      /* forced steps without a stored state */
-    EX_NO_TRAP = 31      /* trap_op of an exit by interrupt */
+    EX_HOST_GROUP = HOST_IRQ_PRIORITY >> 3, /* priority groups that may run */
+    EX_OTHER_GROUP = 0x80 >> 3,
+    EX_NO_TRAP = 63,     /* trap_op of an exit by interrupt */
+    EX_TRAP = 62,        /* of a trap whose operation handle_exit will choose */
+    EX_TRAP_BUSY = 61,   /* the same, but a WFI would have completed at once (3.6) */
+    EX_ARG_LR = 128,     /* argument of a step: + the list register that is taken */
+    EX_LR_SHIFT = 6      /* of a guest's ACK: list register beside the operation */
 };
+
+/* INTIDs of the virtual interrupts, in the order in which they are kept. */
+static const uint16_t EX_IRQS[EX_N_IRQS] = {EX_OTHER_SGI, 27, 30};
 
 /* A line change that waits for its move: never due by itself. */
 #define EX_LINE_WAITS (UINT64_C(1) << 40)
@@ -38,7 +49,12 @@ struct ghost {
     struct timer_regs t[N_TIMERS];
     uint8_t high[N_TIMERS];  /* line was up since the last deactivation (I1) */
     uint8_t entry_cnthctl;   /* at the last entry (I9) */
-    uint8_t pad[5];
+    uint8_t stopped;         /* its VM is being saved: the vgic has been */
+    uint8_t kept[EX_N_IRQS]; /* then: line, latch, active, enabled of each */
+    uint8_t owed;            /* the other interrupt was raised, not acknowledged */
+    uint8_t ended;           /* timer + 1 whose EOI KVM has not folded yet (I13) */
+    uint8_t orphan;          /* 27 was in service when the vCPU was reset (B11) */
+    uint8_t pad[6];
 };
 
 /* What a step or a place can notice of the world outside (sight.c). */
@@ -48,8 +64,15 @@ enum {
     EX_SEES_SIGNAL = 4,
     EX_SEES_REQUEST = 8,
     EX_SEES_VGIC = 16,
-    EX_SEES_IRQ = 32,
-    EX_SEES_ALL = 63
+    EX_SEES_ALL = 31
+};
+
+/* How far a step commutes with interrupts (sight.c). */
+enum ex_quiet {
+    EXQ_NO = 0,
+    EXQ_IF_NOT_TAKEN, /* with its guard false, by flags nobody else changes */
+    EXQ_IRQ,          /* with interrupts, not with preemption */
+    EXQ_ALWAYS
 };
 
 /* What happened in a move, for the cycle search. */
@@ -65,7 +88,8 @@ enum {
     EX_EV_TICK = 256,
     EX_EV_SLEEP = 512,
     EX_EV_EOI = 1024,
-    EX_EV_WFI = 2048
+    EX_EV_WFI = 2048,
+    EX_EV_TRAP = 4096 /* a guest operation that is not chosen yet */
 };
 
 /* Clauses of the invariants, for the report. */
@@ -94,7 +118,11 @@ enum ex_detail {
     EXD_NO_SLEEP,        /* I12: blocks for ever, nothing deliverable */
     EXD_LR_TWICE,        /* I13 */
     EXD_LR_BOTH,         /* I13: HW list register active and pending */
-    EXD_LOCK             /* I14: vgic lock taken with interrupts on */
+    EXD_LOCK,            /* I14: vgic lock taken with interrupts on */
+    EXD_DROPPED,         /* I2: raised, and neither latched nor in a list register */
+    EXD_EOI_HIDDEN,      /* I2: EOI of a level interrupt that KVM never hears of */
+    EXD_STILL_ACTIVE,    /* I13: active although the guest has ended it */
+    EXD_TVAL             /* I9: CNTP_TVAL := -1 is not in the past */
 };
 
 struct violation {
@@ -102,19 +130,35 @@ struct violation {
     uint32_t detail;
 };
 
-/* A move: kind << 12 | pcpu << 10 | vcpu << 8 | argument. */
+/* A move: kind << 11 | pcpu << 10 | vcpu << 9 | argument. */
 typedef uint16_t ex_move;
 
 static inline ex_move ex_move_of(uint32_t kind, uint32_t pcpu, uint32_t vcpu,
                                  uint32_t arg)
 {
-    return (ex_move)(kind << 12 | pcpu << 10 | vcpu << 8 | arg);
+    return (ex_move)(kind << 11 | pcpu << 10 | vcpu << 9 | arg);
 }
 
-static inline uint32_t ex_kind(ex_move mv) { return (uint32_t)mv >> 12; }
-static inline uint32_t ex_pcpu(ex_move mv) { return ((uint32_t)mv >> 10) & 3U; }
-static inline uint32_t ex_vcpu(ex_move mv) { return ((uint32_t)mv >> 8) & 3U; }
-static inline uint32_t ex_arg(ex_move mv) { return (uint32_t)mv & 255U; }
+static inline uint32_t ex_kind(ex_move mv) { return (uint32_t)mv >> 11; }
+static inline uint32_t ex_pcpu(ex_move mv) { return ((uint32_t)mv >> 10) & 1U; }
+static inline uint32_t ex_vcpu(ex_move mv) { return ((uint32_t)mv >> 9) & 1U; }
+static inline uint32_t ex_arg(ex_move mv) { return (uint32_t)mv & 511U; }
+
+/* The hook in which an interrupt's path stands. */
+static inline uint32_t ex_isr_hook(const struct pcpu *p)
+{
+    if (p->irq_stage == ISR_ENTRY)
+        return PYEMU_H_IRQ_ENTRY;
+    if (p->irq_stage == ISR_EXIT)
+        return PYEMU_H_IRQ_EXIT;
+    return p->acked == INTID_VTIMER ? PYEMU_H_VTIMER_ISR : PYEMU_H_PTIMER_ISR;
+}
+
+/* The guest operation in the argument of a move. */
+static inline uint32_t ex_choice(uint32_t arg)
+{
+    return arg & ((1U << EX_LR_SHIFT) - 1U);
+}
 
 /* What a decoded state consists of; moves change it in place. */
 struct ex_copy {
@@ -123,6 +167,24 @@ struct ex_copy {
     struct thread threads[EX_MAX_VCPUS];
     struct heap_node timer_nodes[2 * EX_MAX_VCPUS];
     struct ghost ghost[EX_MAX_VCPUS];
+};
+
+/* A move between stored states, with the forced steps behind it. */
+struct ex_edge {
+    uint32_t to;
+    ex_move by;
+    uint16_t events;
+};
+
+/* The graph that liveness looks at, written down while the states are visited. */
+struct ex_graph {
+    uint32_t *first;      /* of each state, in edges; one more at the end */
+    struct ex_edge *edges;
+    uint16_t *rules;      /* of each state: rules_of */
+    uint8_t *due;         /* of each state: due_of */
+    uint64_t n_edges;
+    uint64_t cap_edges;
+    uint64_t cap_states;
 };
 
 struct pyemu_explorer {
@@ -134,7 +196,13 @@ struct pyemu_explorer {
     struct pyemu_op ops[PYEMU_GC_COUNT];
     uint32_t orig[PYEMU_MAX_STEPS]; /* step of the reduced table -> its own */
     uint8_t sees[PYEMU_MAX_STEPS];  /* what each step can notice: EX_SEES_* */
+    uint8_t quiet[PYEMU_MAX_STEPS]; /* commutes with interrupts: enum ex_quiet */
+    uint16_t *live[2];              /* live.c; without and with a load's return */
+    uint16_t *live_any;             /* in any layer */
+    uint8_t light[PYEMU_MAX_STEPS]; /* nothing outside can tell when it runs */
     uint32_t n_words;
+    uint32_t hw_live;               /* of any vCPU, while ex_tidy is at work */
+    uint32_t kick_covers;           /* an entry looks at its requests twice */
     uint32_t isr_injects;           /* the vtimer ISR takes vgic locks (I14) */
     struct violation found;         /* by the move under way */
     uint32_t events;                /* EX_EV_* of the moves since it was cleared */
@@ -148,6 +216,8 @@ struct pyemu_explorer {
     uint64_t n_states;
     uint64_t cap_states;
     uint64_t table_size;
+    struct ex_graph graph;
+    uint64_t set_bytes;             /* of the visited set */
     uint64_t transitions;
     uint64_t checked;               /* states whose moves have been tried */
     uint32_t depth;
@@ -159,8 +229,27 @@ struct pyemu_explorer {
     uint32_t loop_row;
 };
 
+/*
+ * With a list register for every interrupt there is, the order of the ap_list
+ * decides only ties, and those are free (guest.c): one order stands for all.
+ */
+static inline bool ex_any_order(const struct pyemu_explorer *x)
+{
+    return x->cfg.reduce != 0 && x->m->s->cfg.n_lrs >= EX_MAX_LRS;
+}
+
+/* Nothing can be delivered whatever PSTATE.I is: then it is 1, UNMASK comes later. */
+static inline bool ex_deaf(const struct pyemu_explorer *x, const struct vcpu *v)
+{
+    const bool nests = v->irq[EX_OTHER_SGI].prio != HOST_IRQ_PRIORITY;
+
+    return x->cfg.reduce != 0 && (v->pmr == 0 || (v->vapr != 0 && !nests));
+}
+
 /* space.c */
 void ex_tidy(struct pyemu_explorer *x);
+void ex_float(struct pyemu_explorer *x);
+void ex_rearm(struct pyemu_machine *m);
 void ex_encode(struct pyemu_explorer *x, uint64_t *w);
 void ex_decode(struct pyemu_explorer *x, const uint64_t *w);
 void ex_keep(struct pyemu_explorer *x);    /* decoded state -> x->saved */
@@ -175,17 +264,35 @@ uint32_t ex_rank(uint64_t bitmap, uint64_t expiry_cyc, uint64_t now_cyc);
 uint32_t ex_moves(struct pyemu_explorer *x, ex_move *out);
 void ex_apply(struct pyemu_explorer *x, ex_move mv);
 bool ex_forced(struct pyemu_explorer *x, ex_move *mv); /* one move only: a step */
+uint32_t ex_light(struct pyemu_explorer *x); /* steps that nothing can tell from one */
+
+/* outside.c */
+void ex_outside(struct pyemu_explorer *x, ex_move mv);
+
+/* other.c: the interrupt that is no timer's */
+bool ex_other_ready(const struct pyemu_explorer *x, uint32_t vcpu, uint32_t source);
+void ex_other_raise(struct pyemu_explorer *x, uint32_t vcpu, uint32_t source);
+void ex_other_heard(struct pyemu_explorer *x, struct vcpu *v);
+void ex_other_ended(struct pyemu_explorer *x, const struct pcpu *p);
+void ex_check_other(struct pyemu_explorer *x, uint32_t vcpu);
 
 /* sight.c */
 uint8_t ex_step_sees(const struct pyemu_machine *m, uint32_t pc);
+uint8_t ex_step_quiet(const struct pyemu_machine *m, uint32_t pc);
 uint32_t ex_sees(const struct pyemu_explorer *x, uint32_t pcpu);
+bool ex_quiet(const struct pyemu_explorer *x, uint32_t pcpu);
+uint32_t ex_notices(const struct pyemu_explorer *x, uint32_t vcpu);
+bool ex_step_light(const struct pyemu_explorer *x, uint32_t pc);
 
 /* guest.c */
 uint32_t ex_guest_moves(struct pyemu_explorer *x, uint32_t pcpu, ex_move *out);
+uint32_t ex_vector_moves(const struct pyemu_explorer *x, uint32_t pcpu, ex_move *out);
+uint32_t ex_handle_moves(struct pyemu_explorer *x, uint32_t pcpu, ex_move *out);
 void ex_guest(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v,
               uint32_t choice);
-bool ex_vector(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v);
+bool ex_vector(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v, uint32_t lr);
 void ex_guest_ops(struct pyemu_explorer *x);
+uint64_t ex_late(const struct pyemu_explorer *x);
 
 /* checks.c */
 bool ex_fires(const struct pyemu_explorer *x, uint32_t vcpu, uint32_t t);
@@ -194,6 +301,8 @@ void ex_check_entry(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v);
 void ex_check_state(struct pyemu_explorer *x);
 void ex_check_step(struct pyemu_explorer *x, const struct pcpu *p, const struct vcpu *v,
                    uint32_t prim);
+void ex_check_after(struct pyemu_explorer *x, const struct pcpu *p,
+                    const struct vcpu *v, uint32_t prim);
 void ex_note_levels(struct pyemu_explorer *x);
 
 /* search.c */
@@ -203,6 +312,17 @@ void ex_report(const struct pyemu_explorer *x, struct pyemu_explore_result *out)
 void ex_run(struct pyemu_explorer *x, ex_move mv);
 int ex_path(struct pyemu_explorer *x, uint32_t state, const ex_move *more,
             uint32_t n_more);
+
+/* behaviour.c */
+int ex_behaviour(struct pyemu_explorer *x, struct pyemu_explore_behaviour *out);
+
+/* record.c */
+bool ex_records(const struct pyemu_explorer *x);
+bool ex_record_state(struct pyemu_explorer *x, uint32_t n, const ex_move *moves,
+                     uint32_t n_moves);
+bool ex_record_edge(struct pyemu_explorer *x, ex_move by, uint32_t events, uint32_t to);
+uint64_t ex_record_bytes(const struct pyemu_explorer *x);
+void ex_record_free(struct pyemu_explorer *x);
 
 /* cycles.c */
 int ex_cycles(struct pyemu_explorer *x, uint32_t invariant,

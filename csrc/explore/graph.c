@@ -19,7 +19,7 @@ struct tarjan {
 static void enter(struct tarjan *t, const struct graph *g, uint32_t s)
 {
     t->index[s] = t->low[s] = ++t->counter;
-    t->next[s] = g->first[s];
+    t->next[s] = g->all->first[s];
     t->stack[t->n_stack++] = s;
     t->path[t->n_path++] = s;
 }
@@ -47,13 +47,14 @@ static void walk(struct tarjan *t, struct graph *g, uint32_t root)
     while (t->n_path != 0) {
         const uint32_t s = t->path[t->n_path - 1];
 
-        if (t->next[s] == g->first[s + 1]) {
+        if (t->next[s] == g->all->first[s + 1]) {
             leave(t, g);
             continue;
         }
-        const uint32_t to = g->edges[t->next[s]++].to;
+        const struct ex_edge *e = &g->all->edges[t->next[s]++];
+        const uint32_t to = e->to;
 
-        if (g->kept[to] == 0)
+        if (g->kept[to] == 0 || !edge_allowed(g, s, e))
             continue; /* removed: no fair cycle goes through it */
         if (t->index[to] == 0)
             enter(t, g, to);

@@ -2,23 +2,30 @@
 #ifndef PYEMU_EXPLORE_GRAPH_H
 #define PYEMU_EXPLORE_GRAPH_H
 
-#include "explore/explore.h"
+#include "explore/rules.h"
 
-struct edge {
-    uint32_t to;
-    ex_move by;
-    uint16_t events;
-};
-
+/* What one rule looks at of the graph that the search has written down. */
 struct graph {
-    uint32_t *first;     /* of each state, in edges; n_states + 1 */
-    struct edge *edges;
-    uint8_t *kept;       /* 1: the state belongs, 2: it has a way out */
-    uint8_t *due;        /* pending lines (bit per pCPU and timer), 128: deadline */
+    const struct ex_graph *all;
+    const struct rule *rule;
+    uint8_t *kept;       /* the state belongs */
     uint32_t *component;
-    uint64_t n_edges;
-    uint64_t cap_edges;
 };
+
+/*
+ * Does the rule allow the edge? The guest waits for lines under way: they reach the
+ * GIC before its next operation (the safety search lets them take for ever).
+ */
+static inline bool edge_allowed(const struct graph *g, uint32_t from,
+                                const struct ex_edge *e)
+{
+    const bool acts = ex_kind(e->by) == PYEMU_A_GUEST;
+    const bool waits = (e->events & (EX_EV_WFI | EX_EV_TRAP)) != 0;
+
+    return (e->events & g->rule->banned) == 0 &&
+           !(acts && (g->all->due[from] & DUE_LINES) != 0) &&
+           !(g->rule->only_waits && (e->events & EX_EV_GUEST) != 0 && !waits);
+}
 
 /* Strongly connected components of the kept states; false without memory. */
 bool graph_components(struct graph *g, uint64_t n, uint32_t *count);

@@ -1,5 +1,4 @@
 /* moves.c - everything that can happen next, and doing it. */
-#include "account/account.h"
 #include "cpu/events.h"
 #include "cpu/irq.h"
 #include "explore/explore.h"
@@ -8,8 +7,6 @@
 #include "hw/gic.h"
 #include "hw/timer.h"
 #include "hw/vcpuif.h"
-#include "kvm/inject.h"
-#include "kvm/vtimer.h"
 #include "policy/steps.h"
 #include "run/run.h"
 #include "run/trap.h"
@@ -25,8 +22,11 @@ static bool may_preempt(const struct pyemu_explorer *x, const struct pcpu *p)
     const struct vcpu *v = &x->m->vcpus[p->cur];
     const struct pyemu_config *cfg = &x->m->s->cfg;
 
-    if (!on(x, PYEMU_A_PREEMPT) || has_bit64(p->flags, FI_IRQ_OFF) ||
+    if (!on(x, PYEMU_A_PREEMPT) || x->ghost[p->cur].stopped != 0 ||
+        has_bit64(p->flags, FI_IRQ_OFF) ||
         has_bit64(v->flags, FI_PREEMPT_OFF) || v->stage == STAGE_SLEEP)
+        return false;
+    if (ex_quiet(x, pcpu_idx(x->m, p)))
         return false;
     return v->resident != 0 || cfg->n_pcpus > 1 || cfg->n_vcpus > 1;
 }
@@ -39,6 +39,19 @@ static uint32_t sched_moves(const struct pyemu_explorer *x, uint32_t i, ex_move 
         if (x->m->threads[t].state == T_RUNNABLE && x->m->pcpus[i].online != 0)
             out[n++] = ex_move_of(PYEMU_A_SCHED_IN, i, t, 0);
     return n;
+}
+
+static bool is_handle(const struct pyemu_explorer *x, const struct vcpu *v)
+{
+    return v->pc < x->m->policy.hook_start[v->hook + 1] &&
+           x->m->policy.steps[v->pc].prim == PYEMU_P_HANDLE;
+}
+
+/* About to look at what the guest has trapped with, which is still open. */
+static bool chooses(const struct pyemu_explorer *x, const struct vcpu *v)
+{
+    return v->trap_op != EX_NO_TRAP && v->trap_op >= EX_TRAP_BUSY &&
+           v->stage == STAGE_HOOK && is_handle(x, v);
 }
 
 /* What the pCPU itself does next: one thing, or a choice of the guest. */
@@ -56,23 +69,42 @@ static uint32_t cpu_moves(struct pyemu_explorer *x, uint32_t i, ex_move *out)
         if ((p->flags & FLAG(PIRQ)) == 0 &&
             (v->pstate_i != 0 || vcpuif_hppvi(p, v) < 0))
             return ex_guest_moves(x, i, out);
+        if ((p->flags & FLAG(PIRQ)) == 0)
+            return ex_vector_moves(x, i, out);
         out[n++] = step;
     } else if (irq_may_be_taken(p)) {
         out[n++] = step;
     } else if (v == NULL) {
         return sched_moves(x, i, out);
     } else {
-        out[n++] = step;
+        if (x->ghost[who].stopped != 0)
+            return 0;
+        if (chooses(x, v))
+            n += ex_handle_moves(x, i, out);
+        else
+            out[n++] = step;
         if (may_preempt(x, p))
             out[n++] = ex_move_of(PYEMU_A_PREEMPT, i, who, 0);
     }
     return n;
 }
 
-static uint32_t line_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *out)
+/*
+ * The handler of an unrelated interrupt changes nothing: it is its exit from the
+ * guest that matters, or that it has synchronised (B40).
+ */
+static bool notices_device(const struct pyemu_explorer *x, const struct pcpu *p)
+{
+    if (x->cfg.reduce == 0 || x->m->s->cfg.stale_istatus != 0)
+        return true;
+    return p->cur != PYEMU_NONE && x->m->vcpus[p->cur].stage == STAGE_GUEST &&
+           p->irq_stage == ISR_NONE;
+}
+
+static uint32_t line_moves(const struct pyemu_explorer *x, uint32_t i, uint32_t sees,
+                           ex_move *out)
 {
     const struct pcpu *p = &x->m->pcpus[i];
-    const uint32_t sees = ex_sees(x, i);
     uint32_t n = 0;
 
     for (uint32_t t = 0; t < N_TIMERS; t++)
@@ -80,7 +112,7 @@ static uint32_t line_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *
             out[n++] = ex_move_of(p->line_target[t] != 0 ? PYEMU_A_LINE_ASSERT
                                                          : PYEMU_A_LINE_RETIRE,
                                   i, 0, t);
-    if (on(x, PYEMU_A_DEVICE_IRQ) && p->online != 0 && (sees & EX_SEES_IRQ) != 0 &&
+    if (on(x, PYEMU_A_DEVICE_IRQ) && p->online != 0 && notices_device(x, p) &&
         !has_bit32(p->irq_latch | p->irq_active, EX_DEVICE_SGI))
         out[n++] = ex_move_of(PYEMU_A_DEVICE_IRQ, i, 0, 0);
     return n;
@@ -106,10 +138,13 @@ static uint32_t hotplug_moves(const struct pyemu_explorer *x, uint32_t i, ex_mov
     return 1;
 }
 
-/* Off its pCPU: asleep or waiting for one. */
-static bool is_off(const struct pyemu_explorer *x, uint32_t i)
+/* Work that finds nobody asleep does nothing: when it runs matters little. */
+static bool may_work(const struct pyemu_explorer *x, uint32_t i)
 {
-    return x->m->threads[i].state != T_RUNNING;
+    const uint32_t stage = x->m->vcpus[i].stage;
+
+    return x->cfg.reduce == 0 || x->m->threads[i].state == T_SLEEPING ||
+           stage == STAGE_SLEEP || stage == STAGE_GUEST || stage == STAGE_USER;
 }
 
 /* Outside events that meet one vCPU. */
@@ -117,10 +152,9 @@ static uint32_t vcpu_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *
 {
     const struct vcpu *v = &x->m->vcpus[i];
     const struct pcpu *p = &x->m->pcpus[x->m->threads[i].pcpu];
-    const bool off = is_off(x, i);
-    const uint32_t sees = off ? EX_SEES_ALL : ex_sees(x, x->m->threads[i].pcpu);
     const bool user = v->stage == STAGE_USER && p->cur == i &&
                       p->irq_stage == ISR_NONE && !irq_may_be_taken(p);
+    const uint32_t sees = ex_notices(x, i);
     uint32_t n = 0;
 
     if (on(x, PYEMU_A_SIGNAL) && (sees & EX_SEES_SIGNAL) != 0 && v->resident != 0 &&
@@ -129,12 +163,24 @@ static uint32_t vcpu_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *
     if (on(x, PYEMU_A_KICK) && (sees & EX_SEES_REQUEST) != 0 && v->resident != 0 &&
         (v->flags & FLAG(REQ)) == 0)
         out[n++] = ex_move_of(PYEMU_A_KICK, 0, i, 0);
-    if (on(x, PYEMU_A_INJECT) && (sees & EX_SEES_VGIC) != 0 &&
-        (v->flags & FLAG(USER_IRQCHIP)) == 0 &&
-        (v->flags & FLAG(ENABLED)) != 0 && v->irq[EX_OTHER_SGI].latch == 0)
-        out[n++] = ex_move_of(PYEMU_A_INJECT, 0, i, 0);
+    for (uint32_t s = 0; s < 2; s++)
+        if (on(x, PYEMU_A_INJECT) && (sees & EX_SEES_VGIC) != 0 &&
+            (v->flags & FLAG(USER_IRQCHIP)) == 0 &&
+            (v->flags & FLAG(ENABLED)) != 0 && ex_other_ready(x, i, s))
+            out[n++] = ex_move_of(PYEMU_A_INJECT, 0, i, s);
+    if (on(x, PYEMU_A_WORK_RUN) && v->work != 0 && may_work(x, i))
+        out[n++] = ex_move_of(PYEMU_A_WORK_RUN, 0, i, 0);
+    if (x->ghost[i].stopped != 0) {
+        out[n++] = ex_move_of(PYEMU_A_RESTORE, 0, i, 0);
+        return n;
+    }
+    if (user && on(x, PYEMU_A_SAVE_VGIC) && on(x, PYEMU_A_RESTORE) &&
+        x->m->s->cfg.n_vcpus == 1)
+        out[n++] = ex_move_of(PYEMU_A_SAVE_VGIC, 0, i, 0);
     if (user && on(x, PYEMU_A_RESET))
         out[n++] = ex_move_of(PYEMU_A_RESET, 0, i, 0);
+    if (user && on(x, PYEMU_A_UACCESS) && (v->flags & FLAG(USER_IRQCHIP)) == 0)
+        out[n++] = ex_move_of(PYEMU_A_UACCESS, 0, i, 0);
     if (user && on(x, PYEMU_A_SET_REG))
         out[n++] = ex_move_of(PYEMU_A_SET_REG, 0, i, 0);
     return n;
@@ -142,53 +188,84 @@ static uint32_t vcpu_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *
 
 uint32_t ex_moves(struct pyemu_explorer *x, ex_move *out)
 {
+    uint32_t sees = 0;
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < x->m->s->cfg.n_pcpus; i++) {
         n += cpu_moves(x, i, out + n);
-        n += line_moves(x, i, out + n);
+        const uint32_t seen = ex_sees(x, i);
+
+        n += line_moves(x, i, seen, out + n);
+        sees |= seen;
         n += hotplug_moves(x, i, out + n);
     }
     for (uint32_t i = 0; i < x->m->s->cfg.n_vcpus; i++)
         n += vcpu_moves(x, i, out + n);
-    uint32_t sees = 0;
-
-    for (uint32_t i = 0; i < x->m->s->cfg.n_pcpus; i++)
-        sees |= ex_sees(x, i);
     if (on(x, PYEMU_A_TICK) && (sees & EX_SEES_TIME) != 0 && ex_deadlines(x) != 0)
         out[n++] = ex_move_of(PYEMU_A_TICK, 0, 0, 0);
     return n;
+}
+
+static bool runs_now(const struct pyemu_explorer *x, const struct pcpu *p,
+                     const struct vcpu *v, uint32_t pc)
+{
+    const struct policy_table *t = &x->m->policy;
+
+    return guard_holds(&t->guards[t->steps[pc].guard], flags_of(p, v));
 }
 
 /* Does the step at pc run now? Then its checks come first. */
 static void before_step(struct pyemu_explorer *x, const struct pcpu *p,
                         const struct vcpu *v, uint32_t pc)
 {
-    const struct policy_table *t = &x->m->policy;
-
-    if (guard_holds(&t->guards[t->steps[pc].guard], flags_of(p, v)))
-        ex_check_step(x, p, v, t->steps[pc].prim);
+    if (runs_now(x, p, v, pc))
+        ex_check_step(x, p, v, x->m->policy.steps[pc].prim);
 }
 
 static void isr_step(struct pyemu_explorer *x, struct pcpu *p)
 {
-    const uint32_t acked = p->acked;
+    const struct policy_table *t = &x->m->policy;
+    const bool reads =
+        p->irq_pc < t->n_steps && t->steps[p->irq_pc].prim == PYEMU_P_IAR_R;
 
-    if (p->irq_pc < x->m->policy.n_steps)
+    if (p->irq_pc < t->n_steps)
         before_step(x, p, p->running == PYEMU_NONE ? NULL : &x->m->vcpus[p->running],
                     p->irq_pc);
     irq_step(x->m, p);
-    if (acked != p->acked && p->acked == INTID_VTIMER)
+    if (reads && p->acked == INTID_VTIMER)
         x->events |= EX_EV_ISR;
+}
+
+/* Pending by the guest's own write is as good as a line that was high (I1). */
+static void written(struct pyemu_explorer *x, const struct vcpu *v)
+{
+    const uint32_t i = vcpu_idx(x->m, v);
+
+    if (v->trap_op == PYEMU_GC_SPEND)
+        x->ghost[i].high[TIMER_V] = 1;
+    if (v->trap_op != PYEMU_GC_CACTIVE)
+        return;
+    x->ghost[i].orphan = 0;
+    x->ghost[i].high[TIMER_V] =
+        v->irq[INTID_VTIMER].latch != 0 || ex_fires(x, i, TIMER_V);
 }
 
 static void thread_step(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v)
 {
     const bool blocking = v->stage == STAGE_HOOK && v->hook == PYEMU_H_BLOCK;
+    uint32_t prim = PYEMU_P_NOP;
 
-    if (v->stage == STAGE_HOOK && v->pc < x->m->policy.hook_start[v->hook + 1])
+    if (v->stage == STAGE_HOOK && v->pc < x->m->policy.hook_start[v->hook + 1]) {
+        if (runs_now(x, p, v, v->pc))
+            prim = x->m->policy.steps[v->pc].prim;
         before_step(x, p, v, v->pc);
+    }
+    if (prim == PYEMU_P_VGIC_SYNC)
+        ex_other_heard(x, v);
     run_step(x->m, p, v);
+    ex_check_after(x, p, v, prim);
+    if (prim == PYEMU_P_HANDLE)
+        written(x, v);
     if (v->stage == STAGE_HOOK && v->hook == PYEMU_H_BLOCK && !blocking)
         x->events |= EX_EV_BLOCK;
     if (x->m->threads[vcpu_idx(x->m, v)].state == T_SLEEPING)
@@ -199,7 +276,7 @@ static void thread_step(struct pyemu_explorer *x, struct pcpu *p, struct vcpu *v
     }
 }
 
-static void step(struct pyemu_explorer *x, struct pcpu *p)
+static void step(struct pyemu_explorer *x, struct pcpu *p, uint32_t arg)
 {
     struct pyemu_machine *m = x->m;
     struct vcpu *v = p->cur == PYEMU_NONE ? NULL : &m->vcpus[p->cur];
@@ -209,13 +286,15 @@ static void step(struct pyemu_explorer *x, struct pcpu *p)
     } else if (v != NULL && v->stage == STAGE_GUEST) {
         if ((p->flags & FLAG(PIRQ)) != 0)
             trap_irq(m, p, v);
-        else if (ex_vector(x, p, v))
+        else if (ex_vector(x, p, v, arg & 3U))
             x->events |= EX_EV_ACK | EX_EV_GUEST;
     } else if (irq_may_be_taken(p)) {
         irq_begin(m, p);
         if (p->running != PYEMU_NONE) /* the handler's locals: nothing in them yet */
             m->vcpus[p->running].flags &= ~(FLAG(FIRE) | FLAG(CHANGED) | FLAG(ACT));
     } else if (v != NULL) {
+        if (arg != 0) /* what it trapped with */
+            v->trap_op = arg - 1U;
         thread_step(x, p, v);
     }
 }
@@ -228,66 +307,6 @@ static void sched_in(struct pyemu_explorer *x, struct pcpu *p, uint32_t t)
     m->threads[t].pcpu = pcpu_idx(m, p);
     p->cur = t;
     run_sched_in(m, p, &m->vcpus[t]);
-}
-
-/* kvm_vcpu_kick: wake a sleeper, IPI if in guest mode, else nothing. */
-static void kick(struct pyemu_explorer *x, uint32_t i)
-{
-    struct pyemu_machine *m = x->m;
-    struct pcpu *p = &m->pcpus[m->threads[i].pcpu];
-
-    if (p->cur == i && has_bit64(m->vcpus[i].flags, FI_MODE))
-        gic_set_pending(p, INTID_SGI_KICK);
-    else
-        sched_wake(m, p, i);
-}
-
-/* An ioctl on the vCPU: up to 4.15 each one loads and puts it (B12). */
-static void ioctl_timer(struct pyemu_explorer *x, uint32_t i, bool reset)
-{
-    struct pyemu_machine *m = x->m;
-    struct vcpu *v = &m->vcpus[i];
-    struct pcpu *p = &m->pcpus[m->threads[i].pcpu];
-    const bool loads = machine_switch(m, PYEMU_S_IOCTL_LOADS);
-
-    if (loads)
-        hook_run(m, p, v, PYEMU_H_LOAD);
-    for (uint32_t t = 0; t < (reset ? 2U : 1U); t++) {
-        v->mem[t].ctl = 0;
-        if (!reset)
-            v->mem[t].cval_ticks = 0;
-        vtimer_mem_written(m, v, t, p->now_cyc);
-        x->ghost[i].t[t] = v->mem[t];
-    }
-    if (reset)
-        hook_run(m, p, v, PYEMU_H_RESET);
-    if (loads)
-        hook_run(m, p, v, PYEMU_H_PUT);
-    if (!reset)
-        return;
-    v->pstate_i = 1;
-    v->vapr = 0;
-    v->iar = INTID_SPURIOUS;
-}
-
-/* CPUHP dying and starting; hrtimers of a dead pCPU move to the first one. */
-static void hotplug(struct pyemu_explorer *x, struct pcpu *p, bool online)
-{
-    struct pyemu_machine *m = x->m;
-
-    p->online = online;
-    gic_set_enabled(p, INTID_VTIMER, online);
-    if (online)
-        return;
-    for (uint32_t n = 0; n < 2 * m->s->cfg.n_vcpus; n++)
-        if (m->timer_nodes[n].queued == 1 + pcpu_idx(m, p))
-            for (uint32_t k = 0; k < m->s->cfg.n_pcpus; k++)
-                if (m->pcpus[k].online != 0)
-                    soft_arm(m, &m->pcpus[k], n, m->timer_nodes[n].key);
-    for (uint32_t i = 0; i < m->s->cfg.n_vcpus; i++)
-        for (uint32_t k = 0; k < m->s->cfg.n_pcpus; k++)
-            if (m->threads[i].pcpu == pcpu_idx(m, p) && m->pcpus[k].online != 0)
-                m->threads[i].pcpu = k;
 }
 
 static void tick(struct pyemu_explorer *x)
@@ -326,48 +345,25 @@ static void settle(struct pyemu_explorer *x)
         m->rq_nodes[i].queued = 0;
 }
 
-static void outside(struct pyemu_explorer *x, ex_move mv)
-{
-    struct pyemu_machine *m = x->m;
-    struct pcpu *p = &m->pcpus[ex_pcpu(mv)];
-    const uint32_t i = ex_vcpu(mv);
-
-    switch (ex_kind(mv)) {
-    case PYEMU_A_LINE_ASSERT:
-    case PYEMU_A_LINE_RETIRE:
-        p->line_due_cyc[ex_arg(mv)] = 0;
-        timer_line_events(p);
-        break;
-    case PYEMU_A_DEVICE_IRQ: gic_set_pending(p, EX_DEVICE_SGI); break;
-    case PYEMU_A_SIGNAL:
-        m->vcpus[i].flags |= FLAG(SIGNAL);
-        kick(x, i);
-        break;
-    case PYEMU_A_KICK:
-        m->vcpus[i].flags |= FLAG(REQ);
-        kick(x, i);
-        break;
-    case PYEMU_A_INJECT:
-        inject_irq(m, &m->pcpus[m->threads[i].pcpu], &m->vcpus[i], EX_OTHER_SGI,
-                   INJECT_SGI);
-        break;
-    case PYEMU_A_RESET: ioctl_timer(x, i, true); break;
-    case PYEMU_A_SET_REG: ioctl_timer(x, i, false); break;
-    case PYEMU_A_OFFLINE: hotplug(x, p, false); break;
-    case PYEMU_A_ONLINE: hotplug(x, p, true); break;
-    default: break;
-    }
-}
-
 /* Maintenance conditions follow the guest's own list registers (2.3). */
 static void maintenance(struct pyemu_machine *m, struct pcpu *p)
 {
-    if (p->uie == 0 || p->cur == PYEMU_NONE || m->vcpus[p->cur].stage != STAGE_GUEST)
+    if (p->cur == PYEMU_NONE || m->vcpus[p->cur].stage != STAGE_GUEST)
         return;
     const bool line = vcpuif_misr(p, &m->vcpus[p->cur]) != 0;
 
     if (line != has_bit32(p->irq_line, INTID_MAINT))
         gic_set_line(p, INTID_MAINT, line);
+}
+
+/* What follows from a move: host timers, maintenance, the oracle's view, checks. */
+static void after(struct pyemu_explorer *x, struct pcpu *p)
+{
+    settle(x);
+    if ((p->uie | p->eisr) != 0)
+        maintenance(x->m, p);
+    ex_note_levels(x);
+    ex_check_state(x);
 }
 
 bool ex_forced(struct pyemu_explorer *x, ex_move *mv)
@@ -376,7 +372,6 @@ bool ex_forced(struct pyemu_explorer *x, ex_move *mv)
 
     if (x->cfg.reduce == 0 || x->ticked != 0 || x->found.invariant != 0)
         return false;
-    ex_tidy(x);
     if (ex_moves(x, moves) != 1 || ex_kind(moves[0]) != PYEMU_A_STEP)
         return false;
     *mv = moves[0];
@@ -388,15 +383,22 @@ static uint32_t events_of(ex_move mv)
 {
     switch (ex_kind(mv)) {
     case PYEMU_A_STEP:
+        if (ex_arg(mv) == 0 || ex_arg(mv) >= EX_ARG_LR)
+            return 0;
+        return EX_EV_GUEST | (ex_arg(mv) == 1U + PYEMU_GC_WFI ? EX_EV_WFI : 0U);
     case PYEMU_A_SCHED_IN: return 0;
     case PYEMU_A_GUEST:
-        return EX_EV_GUEST | (ex_arg(mv) == PYEMU_GC_ACK ? EX_EV_ACK : 0U) |
-               (ex_arg(mv) == PYEMU_GC_EOI ? EX_EV_EOI : 0U) |
-               (ex_arg(mv) == PYEMU_GC_WFI ? EX_EV_WFI : 0U);
+        return EX_EV_GUEST | (ex_choice(ex_arg(mv)) == PYEMU_GC_ACK ? EX_EV_ACK : 0U) |
+               (ex_arg(mv) == PYEMU_GC_EOI || ex_choice(ex_arg(mv)) == PYEMU_GC_DIR
+                    ? EX_EV_EOI
+                    : 0U) |
+               (ex_arg(mv) == PYEMU_GC_WFI ? EX_EV_WFI : 0U) |
+               (ex_arg(mv) >= EX_TRAP_BUSY && ex_arg(mv) <= EX_TRAP ? EX_EV_TRAP : 0U);
     case PYEMU_A_TICK: return EX_EV_TICK;
     case PYEMU_A_LINE_ASSERT:
     case PYEMU_A_LINE_RETIRE: return EX_EV_LINE;
     case PYEMU_A_PREEMPT: return EX_EV_PREEMPT;
+    case PYEMU_A_WORK_RUN: return 0;
     default: return EX_EV_OUTSIDE;
     }
 }
@@ -412,25 +414,55 @@ void ex_apply(struct pyemu_explorer *x, ex_move mv)
     x->ticked = ex_kind(mv) == PYEMU_A_TICK;
     x->base_counters[0] = m->s->counters[PYEMU_C_BAD_DEACTIVATE];
     x->base_counters[1] = m->s->counters[PYEMU_C_HOST_OOPS];
-    x->ops[PYEMU_GC_PCVAL_LATE].c = 1; /* overwritten below where it counts */
     switch (ex_kind(mv)) {
-    case PYEMU_A_STEP: {
-        const uint64_t map = ex_deadlines(x);
-
-        x->ops[PYEMU_GC_PCVAL_LATE].c =
-            (map == 0 ? 0U : highest_bit64(map)) + (uint64_t)EX_GAP;
-        step(x, p);
+    case PYEMU_A_STEP:
+        if (p->cur != PYEMU_NONE && (ex_arg(mv) == 1U + PYEMU_GC_PCVAL_LATE ||
+                                     m->vcpus[p->cur].trap_op == PYEMU_GC_PCVAL_LATE))
+            x->ops[PYEMU_GC_PCVAL_LATE].c = ex_late(x);
+        step(x, p, ex_arg(mv));
         break;
-    }
     case PYEMU_A_GUEST: ex_guest(x, p, &m->vcpus[ex_vcpu(mv)], ex_arg(mv)); break;
     case PYEMU_A_TICK: tick(x); break;
     case PYEMU_A_PREEMPT: run_sched_out(m, p, &m->vcpus[p->cur]); break;
     case PYEMU_A_SCHED_IN: sched_in(x, p, ex_vcpu(mv)); break;
-    default: outside(x, mv); break;
+    default: ex_outside(x, mv); break;
     }
-    settle(x);
-    if (p->uie != 0)
-        maintenance(m, p);
-    ex_note_levels(x);
-    ex_check_state(x);
+    after(x, p);
+}
+
+/* May the next step be taken as part of this one? It is forced, and seen by none. */
+static bool is_light(const struct pyemu_explorer *x, const struct pcpu *p)
+{
+    const struct policy_table *t = &x->m->policy;
+
+    if (p->irq_stage != ISR_NONE)
+        return p->irq_pc < t->hook_start[ex_isr_hook(p) + 1] &&
+               x->light[p->irq_pc] != 0;
+    if (p->cur == PYEMU_NONE || !has_bit64(p->flags, FI_IRQ_OFF))
+        return false;
+    const struct vcpu *v = &x->m->vcpus[p->cur];
+
+    return v->stage == STAGE_HOOK && v->pc < t->hook_start[v->hook + 1] &&
+           x->light[v->pc] != 0;
+}
+
+/*
+ * On one pCPU with interrupts off: the steps up to the next that something can
+ * notice, as ex_forced would give them one by one; looked at once, at their end.
+ */
+uint32_t ex_light(struct pyemu_explorer *x)
+{
+    const struct pyemu_config *cfg = &x->m->s->cfg;
+    struct pcpu *p = &x->m->pcpus[0];
+    uint32_t n = 0;
+
+    if (x->cfg.reduce == 0 || cfg->n_pcpus != 1 || cfg->n_vcpus != 1 || x->ticked != 0)
+        return 0;
+    while (x->found.invariant == 0 && is_light(x, p)) {
+        step(x, p, 0);
+        n++;
+    }
+    if (n != 0)
+        after(x, p);
+    return n;
 }

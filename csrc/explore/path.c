@@ -6,6 +6,15 @@
 #include "hw/gic.h"
 #include "policy/steps.h"
 
+static uint32_t isr_hook(const struct pcpu *p)
+{
+    if (p->irq_stage == ISR_ENTRY)
+        return PYEMU_H_IRQ_ENTRY;
+    if (p->irq_stage == ISR_EXIT)
+        return PYEMU_H_IRQ_EXIT;
+    return p->acked == INTID_VTIMER ? PYEMU_H_VTIMER_ISR : PYEMU_H_PTIMER_ISR;
+}
+
 /* The step a move is about to execute, before it does. */
 static void say_step(const struct pyemu_explorer *x, ex_move mv,
                      struct pyemu_explore_row *r)
@@ -24,7 +33,8 @@ static void say_step(const struct pyemu_explorer *x, ex_move mv,
         return;
     if (p->irq_stage != ISR_NONE) {
         pc = p->irq_pc;
-        end = m->policy.n_steps;
+        r->hook = isr_hook(p);
+        end = m->policy.hook_start[r->hook + 1];
         v = running;
     } else if (v != NULL && v->stage == STAGE_HOOK) {
         pc = v->pc;
@@ -84,6 +94,21 @@ static void say_state(const struct pyemu_explorer *x, struct pyemu_explore_row *
     r->cur = p->cur;
 }
 
+/* handle_exit has chosen what its guest trapped with: say so where it did. */
+static void name_trap(struct pyemu_explorer *x, ex_move mv)
+{
+    const uint32_t arg = ex_arg(mv);
+
+    for (uint32_t n = x->n_rows; n-- != 0 && arg != 0 && arg < EX_ARG_LR;) {
+        struct pyemu_explore_row *r = &x->rows[n];
+
+        if (r->action != PYEMU_A_GUEST || r->vcpu != ex_vcpu(mv))
+            continue;
+        r->arg = arg - 1U;
+        return;
+    }
+}
+
 static bool row(struct pyemu_explorer *x, ex_move mv)
 {
     if (x->n_rows == x->cap_rows) {
@@ -99,7 +124,11 @@ static bool row(struct pyemu_explorer *x, ex_move mv)
 
     memset(r, 0, sizeof *r);
     r->action = ex_kind(mv);
-    r->arg = ex_arg(mv);
+    r->arg = r->action == PYEMU_A_GUEST ? ex_choice(ex_arg(mv)) : ex_arg(mv);
+    if (r->action == PYEMU_A_GUEST && r->arg >= PYEMU_GC_COUNT)
+        r->arg = PYEMU_GC_HVC; /* unless handle_exit gets to say what it was */
+    if (r->action == PYEMU_A_STEP)
+        name_trap(x, mv);
     r->pcpu = ex_pcpu(mv);
     r->vcpu = ex_vcpu(mv);
     if (r->action >= PYEMU_A_SIGNAL && r->action <= PYEMU_A_SET_REG)

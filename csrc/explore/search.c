@@ -29,7 +29,7 @@ static uint64_t bytes_for(const struct pyemu_explorer *x, uint64_t cap, uint64_t
 
 static bool grow_states(struct pyemu_explorer *x, uint64_t cap)
 {
-    if (bytes_for(x, cap, x->table_size) > x->cfg.max_bytes)
+    if (bytes_for(x, cap, x->table_size) + ex_record_bytes(x) > x->cfg.max_bytes)
         return false;
     uint64_t *s = realloc(x->states, cap * x->n_words * sizeof *s);
 
@@ -47,6 +47,7 @@ static bool grow_states(struct pyemu_explorer *x, uint64_t cap)
         return false;
     x->by = b;
     x->cap_states = cap;
+    x->set_bytes = bytes_for(x, cap, x->table_size);
     return true;
 }
 
@@ -73,7 +74,7 @@ static const uint64_t *state_at(const struct pyemu_explorer *x, uint64_t n)
 
 static bool grow_table(struct pyemu_explorer *x, uint64_t size)
 {
-    if (bytes_for(x, x->cap_states, size) > x->cfg.max_bytes)
+    if (bytes_for(x, x->cap_states, size) + ex_record_bytes(x) > x->cfg.max_bytes)
         return false;
     uint64_t *t = calloc(size, sizeof *t);
 
@@ -82,6 +83,7 @@ static bool grow_table(struct pyemu_explorer *x, uint64_t size)
     free(x->table);
     x->table = t;
     x->table_size = size;
+    x->set_bytes = bytes_for(x, x->cap_states, size);
     for (uint64_t n = 0; n < x->n_states; n++) {
         const uint64_t h = hash_of(state_at(x, n), x->n_words);
 
@@ -164,6 +166,7 @@ void ex_report(const struct pyemu_explorer *x, struct pyemu_explore_result *out)
     out->n_rows = x->n_rows;
     out->loop_row = x->loop_row;
     out->state_bytes = x->n_words * (uint32_t)sizeof(uint64_t);
+    out->graph_bytes = ex_record_bytes(x);
 }
 
 #ifdef __GNUC__
@@ -176,6 +179,7 @@ void ex_report(const struct pyemu_explorer *x, struct pyemu_explore_result *out)
 struct batch {
     uint64_t w[EX_MAX_MOVES][EX_MAX_WORDS];
     uint64_t hash[EX_MAX_MOVES];
+    uint32_t events[EX_MAX_MOVES];
 };
 
 static bool visit_all(struct pyemu_explorer *x, const struct batch *b, uint32_t n_moves,
@@ -189,11 +193,15 @@ static bool visit_all(struct pyemu_explorer *x, const struct batch *b, uint32_t 
         if (e != 0 && ((e ^ b->hash[i]) >> 32) == 0)
             PREFETCH(state_at(x, (uint32_t)e - 1U));
     }
-    for (uint32_t i = 0; i < n_moves; i++)
-        if (visit(x, b->w[i], b->hash[i], from, moves[i]) == PYEMU_NONE) {
+    for (uint32_t i = 0; i < n_moves; i++) {
+        const uint32_t to = visit(x, b->w[i], b->hash[i], from, moves[i]);
+
+        if (to == PYEMU_NONE ||
+            (ex_records(x) && !ex_record_edge(x, moves[i], b->events[i], to))) {
             x->end = PYEMU_XE_MEMORY;
             return false;
         }
+    }
     return true;
 }
 
@@ -202,7 +210,7 @@ void ex_run(struct pyemu_explorer *x, ex_move mv)
 {
     for (uint32_t n = 0; n < EX_CHAIN; n++) {
         ex_apply(x, mv);
-        x->transitions++;
+        x->transitions += 1U + ex_light(x);
         if (!ex_forced(x, &mv))
             return;
     }
@@ -217,11 +225,16 @@ static bool expand(struct pyemu_explorer *x, uint32_t n)
     ex_decode(x, state_at(x, n));
     const uint32_t n_moves = ex_moves(x, moves);
 
+    if (ex_records(x) && !ex_record_state(x, n, moves, n_moves)) {
+        x->end = PYEMU_XE_MEMORY;
+        return false;
+    }
     if (n_moves > 1)
         ex_keep(x);
     for (uint32_t i = 0; i < n_moves; i++) {
         if (i != 0)
             ex_restore(x);
+        x->events = 0;
         ex_run(x, moves[i]);
         if (x->found.invariant != 0) {
             const struct violation found = x->found;
@@ -233,6 +246,7 @@ static bool expand(struct pyemu_explorer *x, uint32_t n)
             return false;
         }
         ex_encode(x, b.w[i]);
+        b.events[i] = x->events;
         b.hash[i] = hash_of(b.w[i], x->n_words);
         PREFETCH(&x->table[b.hash[i] & (x->table_size - 1)]);
     }

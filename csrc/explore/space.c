@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "explore/explore.h"
-#include "host/softtimer.h"
 #include "hw/gic.h"
 #include "hw/timer.h"
 
@@ -72,51 +71,6 @@ ALWAYS_INLINE uint64_t acked_code(uint32_t intid)
     return 0;
 }
 
-uint64_t ex_deadlines(const struct pyemu_explorer *x)
-{
-    const struct pyemu_machine *m = x->m;
-    const uint64_t now = m->pcpus[0].now_cyc;
-    uint64_t map = 0;
-
-#define NOTE(at)                                     \
-    do {                                             \
-        const uint64_t off_ = (at) - now;            \
-        if ((at) > now && off_ < 64)                 \
-            map |= UINT64_C(1) << off_;              \
-    } while (0)
-    for (uint32_t i = 0; i < m->s->cfg.n_vcpus; i++) {
-        for (uint32_t t = 0; t < N_TIMERS; t++) {
-            NOTE(m->vcpus[i].mem[t].expiry_cyc);
-            NOTE(x->ghost[i].t[t].expiry_cyc);
-            if (m->timer_nodes[2 * i + t].queued != 0)
-                NOTE(m->timer_nodes[2 * i + t].key);
-        }
-    }
-    for (uint32_t i = 0; i < m->s->cfg.n_pcpus; i++)
-        for (uint32_t t = 0; t < N_TIMERS; t++)
-            NOTE(m->pcpus[i].hw[t].expiry_cyc);
-#undef NOTE
-    return map;
-}
-
-uint32_t ex_rank(uint64_t bitmap, uint64_t expiry_cyc, uint64_t now_cyc)
-{
-    if (expiry_cyc <= now_cyc)
-        return 0;
-    const uint64_t off = expiry_cyc - now_cyc;
-
-    if (off >= 64)
-        return EX_NEVER_RANK;
-    uint64_t below = bitmap & ((UINT64_C(2) << off) - 1U);
-    uint32_t n = 0;
-
-    while (below != 0) {
-        below &= below - 1U;
-        n++;
-    }
-    return n;
-}
-
 ALWAYS_INLINE uint64_t expiry_of(uint64_t rank)
 {
     if (rank == 0)
@@ -154,6 +108,8 @@ ALWAYS_INLINE void pass_lr(struct codec *c, bool reading, struct list_register *
                            const struct vcpu *any)
 {
     uint64_t code = field(c, reading, intid_code(lr->vintid), 2);
+    uint64_t asks = field(c, reading, (lr->source & LR_EOI) != 0, 1);
+    uint64_t source = field(c, reading, lr->source & 1U, 1);
 
     FIELD(lr->state, uint8_t, 2);
     FIELD(lr->hw, uint8_t, 1);
@@ -161,7 +117,7 @@ ALWAYS_INLINE void pass_lr(struct codec *c, bool reading, struct list_register *
         return;
     lr->vintid = INTIDS[code];
     lr->pintid = lr->hw != 0 ? lr->vintid : 0;
-    lr->source = 0;
+    lr->source = (uint8_t)(source | (asks != 0 ? (uint64_t)LR_EOI : 0U));
     lr->prio = code != 0 ? any->irq[lr->vintid].prio : 0;
 }
 
@@ -172,6 +128,26 @@ ALWAYS_INLINE void pass_irq(struct codec *c, bool reading, struct vgic_irq *q)
     FIELD(q->active, uint8_t, 1);
     FIELD(q->enabled, uint8_t, 1);
     FIELD(q->queued, uint8_t, 1);
+}
+
+/* State that only some machines and policies have. */
+ALWAYS_INLINE void pass_rare(struct codec *c, bool reading,
+                             const struct pyemu_machine *m, struct vcpu *v)
+{
+    struct vgic_irq *q = &v->irq[EX_OTHER_SGI];
+
+    if (m->s->cfg.gic_version == 2) {
+        FIELD(q->source, uint8_t, 2);
+        FIELD(q->active_source, uint8_t, 1);
+    }
+    if (machine_switch(m, PYEMU_S_STALE_ELRSR))
+        FIELD(v->elrsr, uint16_t, EX_MAX_LRS);
+    if (machine_switch(m, PYEMU_S_SIGNAL_ONCE)) {
+        uint64_t code = field(c, reading, (v->signalled >> INTID_VTIMER) & 1U, 1);
+
+        if (reading)
+            v->signalled = (uint32_t)code << INTID_VTIMER;
+    }
 }
 
 /* The ap_list is a chain of INTIDs; three at most. */
@@ -240,7 +216,7 @@ ALWAYS_INLINE void pass_place(struct codec *c, bool reading, struct vcpu *v)
     FIELD(v->saved_stage, uint8_t, 4);
     FIELD(v->saved_hook, uint8_t, 5);
     FIELD(v->saved_scratch, uint8_t, 4);
-    FIELD(v->trap_op, uint32_t, 5);
+    FIELD(v->trap_op, uint32_t, 6);
     if (reading)
         v->reason = v->trap_op == EX_NO_TRAP ? 0 : PYEMU_X_WFX;
     FIELD(v->resident, uint8_t, 1);
@@ -251,17 +227,20 @@ ALWAYS_INLINE void pass_guest(struct codec *c, bool reading, struct vcpu *v)
 {
     uint64_t code = field(c, reading, intid_code(v->iar), 2);
     uint64_t open = field(c, reading, v->pmr != 0, 1);
-    uint64_t running = field(c, reading, v->vapr != 0, 1);
+    uint64_t saved = field(c, reading, v->vmcr_pmr != 0, 1);
+    uint64_t runs_other = field(c, reading, (v->vapr >> EX_OTHER_GROUP) & 1U, 1);
+    uint64_t runs = field(c, reading, (v->vapr >> EX_HOST_GROUP) & 1U, 1);
 
     FIELD(v->pstate_i, uint8_t, 1);
     FIELD(v->in_irq, uint8_t, 1);
-    FIELD(v->uie, uint8_t, 1);
+    FIELD(v->uie, uint8_t, 3);
+    FIELD(v->hcr_eoicount, uint16_t, 2);
     if (!reading)
         return;
     v->iar = INTIDS[code];
     v->pmr = open != 0 ? PRIORITY_IDLE + 1U : 0;
-    v->vapr = running != 0 ? bit32(HOST_IRQ_PRIORITY >> 3) : 0;
-    v->hcr_eoicount = 0;
+    v->vmcr_pmr = saved != 0 ? PRIORITY_IDLE + 1U : 0;
+    v->vapr = (uint32_t)(runs_other << EX_OTHER_GROUP | runs << EX_HOST_GROUP);
 }
 
 static void derive_vcpu(struct pyemu_machine *m, struct vcpu *v)
@@ -303,9 +282,17 @@ ALWAYS_INLINE void pass_vcpu(struct codec *c, bool reading, struct pyemu_explore
             n->key = key;
     }
     FIELD(g->entry_cnthctl, uint8_t, 2);
+    FIELD(g->stopped, uint8_t, 1);
+    for (uint32_t n = 0; n < EX_N_IRQS; n++)
+        FIELD(g->kept[n], uint8_t, 4);
+    FIELD(v->work, uint8_t, 1);
     pass_irq(c, reading, &v->irq[INTID_VTIMER]);
     pass_irq(c, reading, &v->irq[INTID_PTIMER]);
     pass_irq(c, reading, &v->irq[EX_OTHER_SGI]);
+    pass_rare(c, reading, m, v);
+    FIELD(g->owed, uint8_t, 1);
+    FIELD(g->ended, uint8_t, 2);
+    FIELD(g->orphan, uint8_t, 1);
     pass_ap_list(c, reading, v, i);
     FIELD(v->used_lrs, uint16_t, 2);
     for (uint32_t n = 0; n < v->used_lrs; n++)
@@ -385,7 +372,8 @@ ALWAYS_INLINE void pass_pcpu(struct codec *c, bool reading, struct pyemu_explore
     FIELD(p->cnthctl, uint32_t, 2);
     FIELD(p->online, uint8_t, 1);
     FIELD(p->stale, uint8_t, 2);
-    FIELD(p->uie, uint8_t, 1);
+    FIELD(p->uie, uint8_t, 3);
+    FIELD(p->eisr, uint8_t, 1);
     FIELD(p->n_lrs, uint8_t, 2);
     for (uint32_t n = 0; n < p->n_lrs; n++)
         pass_lr(c, reading, &p->lr[n], &m->vcpus[0]);
@@ -403,10 +391,11 @@ ALWAYS_INLINE void pass_pcpu(struct codec *c, bool reading, struct pyemu_explore
 void ex_encode(struct pyemu_explorer *x, uint64_t *w)
 {
     const struct pyemu_config *cfg = &x->m->s->cfg;
-    struct codec c = {.w = w, .deadlines = ex_deadlines(x),
-                      .now_cyc = x->m->pcpus[0].now_cyc};
+    struct codec c = {.w = w, .now_cyc = x->m->pcpus[0].now_cyc};
 
     ex_tidy(x);
+    ex_float(x);
+    c.deadlines = ex_deadlines(x);
     for (uint32_t i = 0; i < x->n_words; i++)
         w[i] = 0;
     for (uint32_t i = 0; i < cfg->n_vcpus; i++) {
@@ -416,18 +405,6 @@ void ex_encode(struct pyemu_explorer *x, uint64_t *w)
         pass_pcpu(&c, false, x, i);
     }
     ASSERT(x->m, c.bit <= 64 * x->n_words);
-}
-
-static void rebuild_soft_timers(struct pyemu_machine *m)
-{
-    for (uint32_t n = 0; n < 2 * m->s->cfg.n_vcpus; n++) {
-        const uint32_t where = m->timer_nodes[n].queued;
-
-        if (where == 0)
-            continue;
-        m->timer_nodes[n].queued = 0;
-        soft_arm(m, &m->pcpus[where - 1], n, m->timer_nodes[n].key);
-    }
 }
 
 static void derive_pcpu(struct pcpu *p)
@@ -460,20 +437,20 @@ void ex_decode(struct pyemu_explorer *x, const uint64_t *w)
         pass_vcpu(&c, true, x, i);
     for (uint32_t i = 0; i < m->s->cfg.n_pcpus; i++)
         pass_pcpu(&c, true, x, i);
-    rebuild_soft_timers(m);
+    ex_rearm(m);
     for (uint32_t i = 0; i < m->s->cfg.n_pcpus; i++)
         derive_pcpu(&m->pcpus[i]);
 }
 
 /* Bits of a vCPU and of a pCPU without their list registers; ex_encode checks. */
-enum { VCPU_BITS = 163, PCPU_BITS = 71 };
+enum { VCPU_BITS = 198, PCPU_BITS = 74 };
 
 /* Words that any state of this shape can need. */
 uint32_t ex_words(const struct pyemu_explorer *x)
 {
     const struct pyemu_config *cfg = &x->m->s->cfg;
     const uint32_t n_lrs = cfg->n_lrs < EX_MAX_LRS ? cfg->n_lrs : EX_MAX_LRS;
-    const uint32_t lr_bits = 5 * n_lrs;
+    const uint32_t lr_bits = 7 * n_lrs;
 
     const uint32_t bits =
         cfg->n_vcpus * (VCPU_BITS + lr_bits) + cfg->n_pcpus * (PCPU_BITS + lr_bits);

@@ -178,7 +178,7 @@ static void stop_here(struct pyemu_machine *m, const struct vcpu *v,
 
 static bool wait_for(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, bool wfi)
 {
-    if (wfi && guest_wfi_completes(p))
+    if (wfi ? guest_wfi_completes(p) : guest_wfe_completes(m, p))
         return true;
     return trap_as(m, p, v, wfi ? PYEMU_OP_WFI : PYEMU_OP_WFE);
 }
@@ -346,7 +346,7 @@ static void loop(struct calls *c, bool watch)
             stop_here(m, c->v, PYEMU_STOP_STEP);
             return;
         }
-        if ((p->flags & FLAG(PIRQ)) != 0) {
+        if ((p->flags & FLAG(PIRQ)) != 0 && p->horizon_cyc > p->now_cyc) {
             if (!interrupted(c, watch))
                 return;
             continue;

@@ -312,6 +312,9 @@ static void program_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
         if ((p->flags & FLAG(PIRQ)) != 0) {
             uint64_t host_cyc = 0;
 
+            if (p->horizon_cyc <= p->now_cyc)
+                return; /* an EOI raised it in the cycle of an event: that is first */
+
             if (!trap_irq_trip(m, p, v, &host_cyc)) {
                 trap_irq(m, p, v);
                 return;

@@ -15,6 +15,14 @@ void guest_run(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
 /* WFI completes at once if an LR is pending or a physical irq is (3.6). */
 bool guest_wfi_completes(const struct pcpu *p);
 
+/* WFE of machine code is a hint that completes where the host has nothing else to run
+ * here (5, P7); an op program's WFE stands for one that trapped. */
+static inline bool guest_wfe_completes(const struct pyemu_machine *m,
+                                       const struct pcpu *p)
+{
+    return machine_switch(m, PYEMU_S_WFE_ALONE) && p->rq == PYEMU_NONE;
+}
+
 /* Maintenance conditions the guest's own EOIs can create (2.3). */
 void guest_maintenance(struct pcpu *p, const struct vcpu *v);
 

@@ -85,16 +85,19 @@ void watch_left(struct pyemu_machine *m, const struct vcpu *v, uint64_t pc)
     sums_of(w, wv->left_from)[0]++;
 }
 
+uint64_t watch_steps(const struct pyemu_machine *m, const struct vcpu *v)
+{
+    struct a64_stats stats;
+
+    a64_get_stats(code_cpu(m, v), &stats);
+    return a64_insns(code_cpu(m, v)) + stats.exceptions;
+}
+
 bool watch_stepped(const struct pyemu_machine *m, const struct vcpu *v)
 {
     const struct code_watch *w = m->watch;
-    struct a64_stats stats;
 
-    if (w->step_vcpu != vcpu_idx(m, v))
-        return false;
-    a64_get_stats(code_cpu(m, v), &stats);
-    return a64_insns(code_cpu(m, v)) != w->step_insns ||
-           stats.exceptions != w->step_exceptions;
+    return w->step_vcpu == vcpu_idx(m, v) && watch_steps(m, v) >= w->step_goal;
 }
 
 void watch_reset(struct pyemu_machine *m)

@@ -19,9 +19,8 @@ struct watch_vcpu {
 };
 
 struct code_watch {
-    uint32_t step_vcpu;       /* that executes one instruction; PYEMU_NONE: none */
-    uint64_t step_insns;      /* retired and taken before it */
-    uint64_t step_exceptions;
+    uint32_t step_vcpu;       /* that executes by single steps; PYEMU_NONE: none */
+    uint64_t step_goal;       /* instructions and exceptions at which it stops */
     const uint64_t *starts;   /* functions by first address, ascending, lent */
     uint64_t n_starts;
     uint64_t period_cyc;      /* of samples; 0: no profile */
@@ -51,7 +50,10 @@ uint64_t watch_budget(struct pyemu_machine *m, const struct vcpu *v, uint64_t ro
 void watch_ran(struct pyemu_machine *m, const struct vcpu *v, uint64_t ran_cyc);
 void watch_left(struct pyemu_machine *m, const struct vcpu *v, uint64_t pc);
 
-/* Has the vCPU that steps executed its instruction, or taken an exception? */
+/* Instructions that a processor has retired and exceptions it has taken. */
+uint64_t watch_steps(const struct pyemu_machine *m, const struct vcpu *v);
+
+/* Has the vCPU that steps executed its instructions? An exception counts as one. */
 bool watch_stepped(const struct pyemu_machine *m, const struct vcpu *v);
 
 /* The measured region begins. */

@@ -10,6 +10,7 @@
 #include "kvm/vgic.h"
 
 #include "account/account.h"
+#include "hw/gic.h"
 #include "kvm/vgic_lr.h"
 
 struct vgic_irq *vgic_irq_of(struct pyemu_machine *m, struct vcpu *v, uint32_t intid)
@@ -20,15 +21,25 @@ struct vgic_irq *vgic_irq_of(struct pyemu_machine *m, struct vcpu *v, uint32_t i
     return &m->spis[(uint64_t)v->vm * PYEMU_N_SPIS + (intid - N_PRIVATE)];
 }
 
+struct vcpu *vgic_owner(struct pyemu_machine *m, struct vcpu *v, uint32_t intid)
+{
+    if (intid < N_PRIVATE)
+        return v;
+    return &m->vcpus[m->vms[v->vm].first_vcpu + vgic_irq_of(m, v, intid)->target];
+}
+
 void vgic_mirror(struct vcpu *v, uint32_t intid)
 {
     const struct vgic_irq *q = &v->irq[intid];
 
+    /* made pending by the guest: the physical interrupt stays active for it (B33) */
+    const bool active = q->active != 0 || (q->hw == HW_FORWARDS && q->latch != 0);
+
     if (intid == INTID_VTIMER) {
-        put_bit64(&v->flags, PYEMU_F_VACT_V, q->active != 0);
+        put_bit64(&v->flags, PYEMU_F_VACT_V, active);
         put_bit64(&v->flags, PYEMU_F_LINE_V, q->line != 0);
     } else if (intid == INTID_PTIMER) {
-        put_bit64(&v->flags, PYEMU_F_VACT_P, q->active != 0);
+        put_bit64(&v->flags, PYEMU_F_VACT_P, active);
     }
 }
 
@@ -82,6 +93,13 @@ bool vgic_requeue(struct pyemu_machine *m, struct vcpu *v, uint32_t intid)
     return queue(m, v, intid);
 }
 
+static uint32_t active_prim(uint32_t intid, bool set)
+{
+    if (intid == INTID_PTIMER)
+        return set ? PYEMU_P_ACTIVE_SET_P : PYEMU_P_ACTIVE_CLEAR_P;
+    return set ? PYEMU_P_ACTIVE_SET_V : PYEMU_P_ACTIVE_CLEAR_V;
+}
+
 bool vgic_inject(struct pyemu_machine *m, struct vcpu *v, uint32_t intid, bool level)
 {
     struct vgic_irq *q = vgic_irq_of(m, v, intid);
@@ -92,10 +110,59 @@ bool vgic_inject(struct pyemu_machine *m, struct vcpu *v, uint32_t intid, bool l
         q->latch = 1;
         return queue(m, v, intid);
     }
+    if (q->hw != 0 && machine_switch(m, PYEMU_S_SIGNAL_ONCE)) {
+        if (!level || has_bit32(v->signalled, intid))
+            return false;
+        v->signalled |= bit32(intid);
+        q->latch = 1;
+        return queue(m, v, intid);
+    }
     if ((q->line != 0) == level)
         return false;
     q->line = level;
     return queue(m, v, intid);
+}
+
+void vgic_guest_write(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                      uint32_t intid, enum vgic_write what)
+{
+    struct vgic_irq *q = vgic_irq_of(m, v, intid);
+    const bool set = what == VGIC_SPEND || what == VGIC_SACTIVE;
+    const bool pend = what == VGIC_SPEND || what == VGIC_CPEND;
+
+    if (pend && intid < 16 && m->s->cfg.gic_version == 2)
+        return; /* read-only bits: GICD_SPENDSGIR has them */
+    if (pend)
+        q->latch = set;
+    else
+        q->active = set;
+    if (!set && !machine_switch(m, PYEMU_S_SIGNAL_STICKY))
+        v->signalled &= ~(intid < N_PRIVATE ? bit32(intid) : 0U);
+    vgic_follow(m, p, v, intid, pend);
+}
+
+void vgic_follow(struct pyemu_machine *m, struct pcpu *p, const struct vcpu *v,
+                 uint32_t intid, bool pend)
+{
+    const struct vgic_irq *q = &v->irq[intid % N_PRIVATE];
+    const bool set = pend ? q->latch != 0 : q->active != 0;
+
+    if (intid >= N_PRIVATE || q->hw == 0 || p->running != vcpu_idx(m, v))
+        return;
+    if (q->hw == HW_FORWARDS) { /* active for as long as anything is left of it */
+        const bool active = q->active != 0 || irq_is_pending(q);
+
+        charge(m, p, active_prim(intid, active));
+        gic_set_active(p, intid, active);
+        return;
+    }
+    if (!machine_switch(m, PYEMU_S_MAPPED_WRITES))
+        return;
+    /* a clear of pending leaves an interrupt in service alone */
+    if (set || !pend || q->active == 0) {
+        charge(m, p, active_prim(intid, set));
+        gic_set_active(p, intid, set);
+    }
 }
 
 bool vgic_inject_sgi(struct pyemu_machine *m, struct vcpu *v, uint32_t intid,
@@ -119,7 +186,7 @@ bool vgic_pending(const struct pyemu_machine *m, const struct vcpu *v)
                                                (struct vcpu *)(uintptr_t)v, n);
 
         if (q->enabled != 0 && irq_is_pending(q) &&
-            (!strict || (q->active == 0 && q->prio < v->pmr)))
+            (!strict || (q->active == 0 && q->prio < v->vmcr_pmr)))
             return true;
         n = q->next;
     }
@@ -168,8 +235,10 @@ void vgic_reset_irq(struct pyemu_machine *m, struct vcpu *v, uint32_t intid)
     q->active = 0;
     q->source = 0;
     q->active_source = 0;
-    if (intid < N_PRIVATE)
+    if (intid < N_PRIVATE) {
+        v->signalled &= ~bit32(intid);
         vgic_mirror(v, intid);
+    }
     prune(m, v);
 }
 
@@ -181,6 +250,9 @@ void vgic_reset(struct pyemu_machine *m, struct vcpu *v)
     v->used_lrs = 0;
     v->vapr = 0;
     v->pmr = PRIORITY_IDLE + 1U;
+    v->vmcr_pmr = v->pmr;
+    v->elrsr = UINT16_MAX;
+    v->signalled = 0;
     v->eoimode = 0;
     v->hcr_eoicount = 0;
     for (uint32_t i = 0; i < N_PRIVATE; i++) {

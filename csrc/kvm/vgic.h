@@ -17,6 +17,9 @@ static inline bool irq_is_pending(const struct vgic_irq *q)
 /* Requires: intid < N_PRIVATE + PYEMU_N_SPIS; whoever takes it in checks. */
 struct vgic_irq *vgic_irq_of(struct pyemu_machine *m, struct vcpu *v, uint32_t intid);
 
+/* Whose interrupt it is: an SPI's is the vCPU it is routed to (2.4). */
+struct vcpu *vgic_owner(struct pyemu_machine *m, struct vcpu *v, uint32_t intid);
+
 /* Level change of a level irq, or an edge: queues it. true if it now wants a
  * list register that it did not have (the caller kicks). */
 bool vgic_inject(struct pyemu_machine *m, struct vcpu *v, uint32_t intid, bool level);
@@ -27,6 +30,18 @@ bool vgic_requeue(struct pyemu_machine *m, struct vcpu *v, uint32_t intid);
 /* An SGI from another vCPU: sets the latch (and the v2 source), queues. */
 bool vgic_inject_sgi(struct pyemu_machine *m, struct vcpu *v, uint32_t intid,
                      uint32_t source);
+
+/* What a guest may write about one interrupt's pending and active state. */
+enum vgic_write { VGIC_SPEND, VGIC_CPEND, VGIC_SACTIVE, VGIC_CACTIVE };
+
+/* ISPENDR and so on, without the queueing. */
+void vgic_guest_write(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
+                      uint32_t intid, enum vgic_write what);
+
+/* From 4.16 the physical side of a mapped interrupt follows what its vCPU, running,
+ * has written: pending or active (B33). */
+void vgic_follow(struct pyemu_machine *m, struct pcpu *p, const struct vcpu *v,
+                 uint32_t intid, bool pend);
 
 void vgic_flush(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);
 void vgic_restore(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v);

@@ -48,8 +48,13 @@ static void populate(struct pyemu_machine *m, struct vcpu *v, uint32_t intid,
         lr->hw = 1;
         lr->pintid = (uint16_t)intid;
         pending = pending && q->active == 0;
-    } else if (q->edge == 0 && machine_switch(m, PYEMU_S_NO_AP_LEVEL)) {
-        pending = pending && q->active == 0; /* B27 */
+    } else if (q->edge == 0) {
+        lr->source |= LR_EOI; /* its end is told to whoever emulates the line (2.4) */
+        if (machine_switch(m, PYEMU_S_NO_AP_LEVEL))
+            pending = pending && q->active == 0; /* B27 */
+    } else if (m->s->cfg.gic_version == 2 && q->active != 0 && q->source != 0) {
+        pending = false; /* the EOI asks for the next source, NP would at once */
+        lr->source |= LR_EOI;
     }
     if (pending) {
         lr->state = LR_PENDING;
@@ -96,6 +101,18 @@ static uint32_t nth_irq(struct pyemu_machine *m, struct vcpu *v, uint32_t nth)
     return n;
 }
 
+/* Bug B26: the sources of a GICv2 SGI that are left fill the next list registers. */
+static uint32_t more_sources(struct pyemu_machine *m, struct vcpu *v, uint32_t used)
+{
+    for (uint32_t i = 0; i < used && used < m->s->cfg.n_lrs; i++) {
+        const uint32_t intid = v->lr[i].vintid;
+
+        if (intid < 16 && v->irq[intid].source != 0)
+            populate(m, v, intid, &v->lr[used++]);
+    }
+    return used;
+}
+
 void vgic_flush(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
     const uint32_t n_lrs = m->s->cfg.n_lrs;
@@ -134,6 +151,8 @@ void vgic_flush(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
         if (machine_switch(m, PYEMU_S_EOICOUNT))
             v->uie |= HCR_LRENPIE; /* 6.19 (B39) */
     }
+    if (machine_switch(m, PYEMU_S_MULTI_LR))
+        used = more_sources(m, v, used);
     charge_switch(m, p, v, PYEMU_P_POPULATE, used);
     v->used_lrs = (uint16_t)used;
     put_bit64(&v->flags, PYEMU_F_LRS, used != 0);
@@ -159,6 +178,10 @@ void vgic_save(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
     for (uint32_t i = 0; i < p->n_lrs; i++) {
         n_read += p->lr[i].state != LR_INVALID;
         v->lr[i] = p->lr[i];
+        if (p->lr[i].state == LR_INVALID)
+            v->elrsr = (uint16_t)(v->elrsr | bit32(i));
+        else
+            v->elrsr = (uint16_t)(v->elrsr & ~bit32(i));
         p->lr[i].state = LR_INVALID;
     }
     charge_switch(m, p, v, PYEMU_P_LR_R, n_read);
@@ -214,6 +237,8 @@ static void fold_one(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     const bool was_active = q->active != 0;
 
     q->active = (lr->state & LR_ACTIVE) != 0;
+    if (lr->state == LR_INVALID && lr->vintid < N_PRIVATE)
+        v->signalled &= ~bit32(lr->vintid);
     if (q->edge != 0 && pending) {
         q->latch = 1;
         if (m->s->cfg.gic_version == 2 && lr->vintid < 16)
@@ -232,12 +257,63 @@ static void fold_one(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
         vgic_mirror(v, lr->vintid);
 }
 
+static bool is_in_lr(const struct vcpu *v, uint32_t intid)
+{
+    for (uint32_t i = 0; i < v->used_lrs; i++)
+        if (v->lr[i].vintid == intid)
+            return true;
+    return false;
+}
+
+/* The active interrupt with the highest priority that no list register held. */
+static struct vgic_irq *outside_lrs(struct pyemu_machine *m, struct vcpu *v,
+                                    uint32_t *intid)
+{
+    const bool head = machine_switch(m, PYEMU_S_EOI_FROM_HEAD); /* bug B38 */
+    struct vgic_irq *best = NULL;
+
+    for (uint32_t n = v->ap_head; n != AP_END;) {
+        struct vgic_irq *q = vgic_irq_of(m, v, n);
+
+        if (q->active != 0 && (head || !is_in_lr(v, n)) &&
+            (best == NULL || q->prio < best->prio)) {
+            best = q;
+            *intid = n;
+        }
+        n = q->next;
+    }
+    return best;
+}
+
+/* 6.19: each EOI that met no list register ends an interrupt outside them (B39). */
+static void replay(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
+    for (; v->hcr_eoicount != 0; v->hcr_eoicount--) {
+        uint32_t intid = 0;
+        struct vgic_irq *q = outside_lrs(m, v, &intid);
+
+        if (q == NULL)
+            continue;
+        q->active = 0;
+        if (intid >= N_PRIVATE)
+            continue;
+        if (q->hw != 0)
+            gic_deactivate(p, intid);
+        vgic_mirror(v, intid);
+    }
+}
+
 void vgic_fold(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
     v->uie = 0;
     charge_switch(m, p, v, PYEMU_P_FOLD, v->used_lrs);
-    for (uint32_t i = 0; i < v->used_lrs; i++)
+    for (uint32_t i = 0; i < v->used_lrs; i++) {
+        if (machine_switch(m, PYEMU_S_STALE_ELRSR) && has_bit32(v->elrsr, i))
+            v->lr[i].state = LR_INVALID;
         fold_one(m, p, v, &v->lr[i]);
+    }
+    if (machine_switch(m, PYEMU_S_EOICOUNT))
+        replay(m, p, v);
     v->used_lrs = 0;
     v->flags &= ~FLAG(LRS);
 }
@@ -276,7 +352,8 @@ uint32_t vgic_steady(const struct pyemu_machine *m, const struct pcpu *p,
     const uint32_t n = v->used_lrs;
     uint32_t at = v->ap_head;
 
-    if (n != p->n_lrs || !hcr_quiet(p, v))
+    if (n != p->n_lrs || !hcr_quiet(p, v) ||
+        machine_switch(m, PYEMU_S_STALE_ELRSR))
         return VGIC_UNSTEADY;
     if (n == 0 && at != AP_END)
         return list_unwanted(v) ? VGIC_IDLE : VGIC_UNSTEADY;
@@ -315,8 +392,10 @@ uint32_t vgic_alone(const struct pyemu_machine *m, const struct pcpu *p,
     const struct list_register *lr = &p->lr[0];
     const uint32_t n = v->used_lrs;
     const bool listed = v->ap_head == INTID_VTIMER;
+    const uint64_t unusual = bit64(PYEMU_S_STALE_ELRSR) | bit64(PYEMU_S_SIGNAL_ONCE);
 
-    if (n > 1 || n != p->n_lrs || v->ap_len != listed || !hcr_quiet(p, v) ||
+    if ((m->policy.switches & unusual) != 0 || n > 1 || n != p->n_lrs ||
+        v->ap_len != listed || !hcr_quiet(p, v) ||
         !is_mapped_level(m, q) || q->enabled == 0 || q->latch != 0 ||
         p->running != vcpu_idx(m, v) || !host_alone(m, p))
         return VGIC_UNSTEADY;

@@ -29,13 +29,15 @@ void vtimer_reset(struct pyemu_machine *m, struct vcpu *v, uint64_t now_cyc)
     deadline_arm(m, v, &v->mem[TIMER_V]);
 }
 
-uint64_t vtimer_earliest(const struct vcpu *v)
+uint64_t vtimer_earliest(const struct pyemu_machine *m, const struct vcpu *v)
 {
+    /* an interrupt in service ends no WFI: its timer needs no host timer */
+    const bool skips = machine_switch(m, PYEMU_S_BG_SKIPS_ACTIVE);
     uint64_t at = PYEMU_NEVER;
 
-    if ((v->flags & FLAG(CAN_V)) != 0)
+    if ((v->flags & FLAG(CAN_V)) != 0 && !(skips && (v->flags & FLAG(VACT_V)) != 0))
         at = v->mem[TIMER_V].expiry_cyc;
-    if ((v->flags & FLAG(CAN_P)) != 0)
+    if ((v->flags & FLAG(CAN_P)) != 0 && !(skips && (v->flags & FLAG(VACT_P)) != 0))
         at = min_u64(at, v->mem[TIMER_P].expiry_cyc);
     return at;
 }
@@ -212,6 +214,8 @@ static void arm(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_
 
 static void cancel(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t t)
 {
+    if (t == TIMER_V)
+        v->work = 0; /* cancel_work_sync */
     if (soft_cancel(m, soft_node(m, v, t)))
         charge(m, p, PYEMU_P_HRTIMER_CANCEL);
     v->flags &= ~(t == TIMER_V ? FLAG(BG_ARMED) : FLAG(PT_ARMED));
@@ -228,7 +232,7 @@ static void pt_emulate(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 /* Callback: still early (deadline moved)? restart; else FIRE. */
 static void recheck(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_t t)
 {
-    const uint64_t at = t == TIMER_V ? vtimer_earliest(v) : v->mem[t].expiry_cyc;
+    const uint64_t at = t == TIMER_V ? vtimer_earliest(m, v) : v->mem[t].expiry_cyc;
     const bool due = at <= p->now_cyc;
 
     put_bit64(&v->flags, PYEMU_F_FIRE, due);
@@ -240,7 +244,7 @@ void vtimer_soft(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32
 {
     switch (prim) {
     case PYEMU_P_BG_ARM: {
-        const uint64_t at = vtimer_earliest(v);
+        const uint64_t at = vtimer_earliest(m, v);
 
         if (at != PYEMU_NEVER)
             arm(m, p, v, TIMER_V, at);
@@ -249,13 +253,17 @@ void vtimer_soft(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32
     case PYEMU_P_BG_CANCEL: cancel(m, p, v, TIMER_V); break;
     case PYEMU_P_PT_EMULATE: pt_emulate(m, p, v); break;
     case PYEMU_P_PT_ARM:
-        if ((v->flags & FLAG(CAN_P)) != 0 && (v->flags & FLAG(DUE_P)) == 0)
+        if ((v->flags & FLAG(CAN_P)) != 0)
             arm(m, p, v, TIMER_P, v->mem[TIMER_P].expiry_cyc);
         break;
     case PYEMU_P_PT_CANCEL: cancel(m, p, v, TIMER_P); break;
     case PYEMU_P_BG_RECHECK: recheck(m, p, v, TIMER_V); break;
     case PYEMU_P_PT_RECHECK: recheck(m, p, v, TIMER_P); break;
     case PYEMU_P_WORK:
+        if (m->work_waits) {
+            v->work = 1;
+            break;
+        }
         /* the worker wakes the vCPU a little later: modelled as its delay */
         charge(m, p, PYEMU_P_WORK_DELAY);
         sched_wake(m, p, vcpu_idx(m, v));

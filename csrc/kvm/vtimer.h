@@ -24,6 +24,6 @@ void vtimer_mem_written(struct pyemu_machine *m, struct vcpu *v, uint32_t t,
 void vtimer_reset(struct pyemu_machine *m, struct vcpu *v, uint64_t now_cyc);
 
 /* should_fire of the emulated soft timer expiry: earliest that can fire. */
-uint64_t vtimer_earliest(const struct vcpu *v);
+uint64_t vtimer_earliest(const struct pyemu_machine *m, const struct vcpu *v);
 
 #endif

@@ -103,10 +103,11 @@ static bool walk_other(struct walk *w, uint32_t prim)
     case PYEMU_P_ISB:
     case PYEMU_P_DSB:
     case PYEMU_P_VMCR_W:
-    case PYEMU_P_VMCR_R:
     case PYEMU_P_APR_W:
     case PYEMU_P_APR_R:
     case PYEMU_P_ISR_VTIMER: return true;
+    case PYEMU_P_VMCR_R: /* the pending test reads the memory copy (B14) */
+        return !machine_switch(w->m, PYEMU_S_PENDING_PMR);
     default: return prim <= PYEMU_P_RUN_LOOP;
     }
 }

@@ -126,6 +126,7 @@ static NOINLINE enum step_result vcpu_prim(struct pyemu_machine *m, struct pcpu 
         trace(m, p, vcpu_idx(m, v), PYEMU_E_SAVE, v->mem[TIMER_V].cval_ticks);
         break;
     case PYEMU_P_ENABLED_SET: v->flags |= FLAG(ENABLED); break;
+    case PYEMU_P_VMCR_R: v->vmcr_pmr = v->pmr; break;
     case PYEMU_P_VGIC_FLUSH: vgic_flush(m, p, v); break;
     case PYEMU_P_VGIC_RESTORE: vgic_restore(m, p, v); break;
     case PYEMU_P_VGIC_SAVE: vgic_save(m, p, v); break;

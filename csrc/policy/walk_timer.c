@@ -182,7 +182,7 @@ bool walk_flags(struct walk *w, uint32_t prim)
         return !walk_get(w, PYEMU_F_CAN_V) && !walk_get(w, PYEMU_F_CAN_P);
     case PYEMU_P_BG_CANCEL: return !walk_get(w, PYEMU_F_BG_ARMED);
     case PYEMU_P_PT_CANCEL: return !walk_get(w, PYEMU_F_PT_ARMED);
-    case PYEMU_P_PT_ARM: return !pt_pending(w);
+    case PYEMU_P_PT_ARM: return !walk_get(w, PYEMU_F_CAN_P);
     case PYEMU_P_PT_EMULATE: return !pt_pending(w) && !walk_get(w, PYEMU_F_PT_ARMED);
     case PYEMU_P_PENDING: return !walk_get(w, PYEMU_F_AP);
     case PYEMU_P_CHECK_SIGNAL: return !walk_get(w, PYEMU_F_SIGNAL);

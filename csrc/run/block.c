@@ -62,7 +62,8 @@ void block_poll_checked(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
         run_hook(v, m, PYEMU_H_ENTER, CONT_NONE);
         return;
     }
-    if (p->now_cyc < v->poll_until_cyc) {
+    /* single_task_running: whoever else can run is worth more than a poll (2.5) */
+    if (p->now_cyc < v->poll_until_cyc && p->rq == PYEMU_NONE) {
         v->stage = STAGE_POLL_NEXT;
         return;
     }

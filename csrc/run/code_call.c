@@ -213,6 +213,7 @@ void code_power_on(struct pyemu_machine *m, struct vcpu *v)
 void code_vgic_reset(struct pyemu_machine *m, struct vcpu *v)
 {
     v->pmr = 0;
+    v->vmcr_pmr = 0;
     v->vif_enabled = 0;
     v->vif_bpr = m->s->cfg.gic_version == 2 ? 2 : 3;
     for (uint32_t i = 0; i < N_PRIVATE; i++) {

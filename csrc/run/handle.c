@@ -2,6 +2,7 @@
 #include "run/handle.h"
 
 #include "account/account.h"
+#include "hw/gic.h"
 #include "hw/timer.h"
 #include "run/psci.h"
 #include "kvm/inject.h"
@@ -52,10 +53,10 @@ static void handle_gic_write(struct pyemu_machine *m, struct pcpu *p, struct vcp
             vgic_sample_enabled(m, p, v, op->a); /* B29 */
         break;
     case PYEMU_OP_GIC_DISABLE: q->enabled = 0; break;
-    case PYEMU_OP_SPENDR: q->latch = 1; break;
-    case PYEMU_OP_CPENDR: q->latch = 0; break;
-    case PYEMU_OP_SACTIVER: q->active = 1; break;
-    case PYEMU_OP_CACTIVER: q->active = 0; break;
+    case PYEMU_OP_SPENDR: vgic_guest_write(m, p, v, op->a, VGIC_SPEND); break;
+    case PYEMU_OP_CPENDR: vgic_guest_write(m, p, v, op->a, VGIC_CPEND); break;
+    case PYEMU_OP_SACTIVER: vgic_guest_write(m, p, v, op->a, VGIC_SACTIVE); break;
+    case PYEMU_OP_CACTIVER: vgic_guest_write(m, p, v, op->a, VGIC_CACTIVE); break;
     default: q->prio = (uint8_t)op->c; break;
     }
     (void)vgic_requeue(m, v, op->a);

@@ -8,6 +8,7 @@
 #include "hw/timer.h"
 #include "run/block.h"
 #include "run/handle.h"
+#include "run/uart.h"
 #include "policy/paths.h"
 #include "policy/steps.h"
 
@@ -145,6 +146,10 @@ static void put_user_done(struct pyemu_machine *m, struct pcpu *p, struct vcpu *
     charge(m, p, PYEMU_P_USER);
     if (v->waits_user != 0) { /* machine code: user space emulates its access */
         v->waits_user = 0;
+        if (uart_answer(m, p, v)) {
+            v->stage = STAGE_USER;
+            return;
+        }
         v->stage = STAGE_STOPPED;
         m->stop = PYEMU_STOP_MMIO + 1;
         m->stop_vcpu = vcpu_idx(m, v);

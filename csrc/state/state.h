@@ -85,7 +85,7 @@ struct vgic_irq {
     uint8_t active;
     uint8_t enabled;
     uint8_t edge;
-    uint8_t hw;
+    uint8_t hw;            /* mapped to a physical interrupt; HW_FORWARDS */
     uint8_t prio;
     uint8_t queued;        /* on an ap_list */
     uint8_t source;        /* v2 SGI: bitmap of pending sources */
@@ -94,6 +94,9 @@ struct vgic_irq {
     uint32_t target;       /* SPI: vCPU it goes to, counted in its VM */
     uint32_t on;           /* vCPU whose ap_list holds it */
 };
+
+/* Mapped, and the guest's distributor writes reach the physical one (B33). */
+enum { HW_FORWARDS = 2 };
 
 enum { AP_END = 0xffff, N_PRIVATE = 32 };
 
@@ -140,11 +143,14 @@ struct thread {
     uint64_t left_cyc;     /* task: of its burst */
     uint64_t on_cyc;
     uint64_t off_cyc;
+    uint64_t slack_cyc;
     uint32_t pcpu;
     uint32_t weight;
     uint32_t inv_weight;   /* 2^20 * 1024 / weight */
     uint32_t state;        /* enum thread_state */
     uint32_t move_to;      /* pending migration, PYEMU_NONE */
+    uint32_t spi;          /* task: INTID raised at the end of a burst, 0 = none */
+    uint32_t spi_vcpu;
     uint32_t pad;
 };
 
@@ -176,6 +182,7 @@ struct vcpu {
     uint64_t list_end;
     uint32_t list_table;
     uint32_t pmr;          /* VMCR */
+    uint32_t vmcr_pmr;     /* memory copy: as of the last VMCR read */
     uint32_t iar;
     uint32_t gpc_return;
     uint32_t prog;
@@ -199,6 +206,8 @@ struct vcpu {
     uint8_t off;           /* its VM has been powered off */
     uint8_t sleep_off;     /* sleeping because powered off */
     uint16_t hcr_eoicount;
+    uint16_t elrsr;        /* empty list registers as of the last save */
+    uint32_t signalled;    /* P0: bit per INTID, not yet deactivated (signal_once) */
     uint64_t block_cyc;    /* start of kvm_vcpu_block */
     uint64_t poll_until_cyc;
     uint64_t halt_poll_cyc;
@@ -227,6 +236,7 @@ struct vcpu {
     uint8_t on_pending;    /* CPU_ON is under way */
     uint8_t woken;         /* a wake-up since the last check of its block began */
     uint8_t waits_user;    /* the MMIO access is a user-space device's */
+    uint8_t work;          /* work is queued that will wake it (explorer) */
     struct pyemu_op trap;  /* machine code: its trap as an op */
     struct pyemu_mmio mmio; /* and its access */
     uint64_t boot_pc;      /* of CPU_ON */
@@ -394,9 +404,20 @@ struct a64_mem;
 struct code_watch;
 
 /* One VM's memory and the frames of its interrupt controller. */
+/* The console's UART (run/uart.h); text waits for Python. */
+struct code_uart {
+    uint16_t stored[6];  /* IBRD to IMSC */
+    uint16_t raised;
+    uint16_t level;
+    uint32_t stop_at;    /* byte at which a run comes back; above 255 none */
+    uint32_t n;
+    uint8_t text[PYEMU_CONSOLE_BYTES];
+};
+
 struct code_vm {
     struct a64_mem *mem;
     struct pyemu_code_config cfg;
+    struct code_uart uart;
 };
 
 struct pyemu_machine {
@@ -435,6 +456,7 @@ struct pyemu_machine {
     uint64_t latency_cyc;          /* least cross-pCPU latency */
     bool has_offsets;              /* some VM has a CNTVOFF */
     bool talks;                    /* a guest op can reach another pCPU */
+    bool work_waits;               /* queued work runs when the explorer says so */
     uint32_t stop;                 /* enum pyemu_stop + 1, 0 = go on */
     uint32_t stop_vcpu;
     uint32_t stop_step;

@@ -7,15 +7,16 @@ from typing import Any, Final
 
 from .. import policy as policies
 from ..errors import ConfigError, unknown_name
-from ..explore import CYCLES, SAFETY, explore
-from ..policy.bugs import BUGS, SMALL, Bug, bug
-from ..policy.bugs_open import CONTROL, NOT_EXPRESSIBLE
+from ..explore import CYCLES, ENDS, SAFETY, SHAPE, Exploration, explore
+from ..policy.bugs import BUGS, CONTROL, SUSPECTS, Bug, bug
+from ..progress import stages
 from .options import print_json
 
 __all__ = ["add", "main"]
 
 ACTIONS: Final = ("list", "show", "hunt")
 MAX_STATES: Final = 3_000_000
+FAILED: Final = ("not-found", "not-repaired")
 
 
 def add(verbs: Any) -> None:
@@ -29,7 +30,7 @@ def add(verbs: Any) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """List, show or hunt; 1 if a bug with an edit was not found."""
+    """List, show or hunt; 1 if a bug with a hunt was not found."""
     if args.action not in ACTIONS:
         raise unknown_name("bugs", args.action, ACTIONS)
     if args.action == "list":
@@ -46,70 +47,108 @@ def main(args: argparse.Namespace) -> int:
         print_json({"schema": 1, "bugs": [found]})
     else:
         print("\n".join(found.pop("trace", [])))
-        print("\n".join(f"{key}: {value}" for key, value in found.items()))
-    return 0 if found["verdict"] != "not-found" else 1
+        for key, value in found.items():
+            text = ", ".join(map(str, value)) if isinstance(value, list) else value
+            print(f"{key}: {text}")
+    return 0 if found["verdict"] not in FAILED else 1
 
 
 def _list(as_json: bool) -> int:
     if as_json:
-        keys = ("id", "title", "commit", "note")
-        rows = [{k: getattr(one, k) for k in keys} for one in BUGS.values()]
-        print_json({"schema": 1, "bugs": rows})
+        print_json({"schema": 1, "bugs": [_said(one) for one in BUGS.values()]})
         return 0
     for one in BUGS.values():
-        state = "hunt" if one.edit else one.note.partition(":")[0][:12]
-        print(f"{one.id}  {one.commit or '-':<12}  {state:<12}  {one.title}")
+        state = "hunt" if one.hunt else "no hunt"
+        state = "control" if one.id in CONTROL else state
+        print(f"{one.id}  {one.commit or '-':<12}  {state:<8} {one.title}")
     return 0
 
 
+def _said(one: Bug) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "title": one.title,
+        "commit": one.commit,
+        "symptom": one.symptom,
+        "steps": list(one.steps),
+        "breaks": [f"I{n}" for n in one.breaks],
+        "why": one.why,
+    }
+
+
 def _show(one: Bug) -> int:
-    breaks = " ".join(f"I{n}" for n in one.invariants)
     print(f"{one.id}: {one.title}\ncommit: {one.commit or 'not read'}")
-    print(f"symptom: {one.symptom or '-'}\nbreaks: {breaks or '-'}\nnote: {one.note}")
-    if one.edit:
+    print(f"symptom: {one.symptom}")
+    print("steps:")
+    for number, step in enumerate(one.steps, 1):
+        print(f"  {number}. {step}")
+    print(f"breaks: {' '.join(f'I{n}' for n in one.breaks) or '-'}")
+    if one.why:
+        print(f"note: {one.why}")
+    if one.hunt:
+        machine = ", ".join(f"{k}={v}" for k, v in one.hunt.machine.items())
+        print(f"hunted on: {one.hunt.base}{' with ' + machine if machine else ''}")
         print(policies.diff(one.repaired(), one.broken()))
     return 0
 
 
 def hunt(one: Bug) -> dict[str, Any]:
     """Search for a bug, and the repaired policy with the same bounds and alphabet."""
-    if one.edit is None:
-        verdict = "open"
-        if one.id in CONTROL:
-            verdict = "control"
-        elif one.id in NOT_EXPRESSIBLE:
-            verdict = "not-expressible"
-        return {"id": one.id, "verdict": verdict, "reason": one.note}
+    if one.hunt is None:
+        return {"id": one.id, "verdict": "not-expressible", "reason": one.why}
     bounds: dict[str, Any] = {
-        "alphabet": SMALL + one.alphabet,
-        "invariants": [n for n in one.invariants if n in SAFETY + CYCLES],
+        "alphabet": one.hunt.alphabet,
+        "invariants": [n for n in one.breaks if n in SAFETY + CYCLES] or None,
         "max_states": MAX_STATES,
     }
-    found = explore(one.broken(), **bounds)
-    beside = explore(one.repaired(), **bounds)
+    found = explore(one.broken(), **bounds, **one.hunt.machine)
+    beside = explore(
+        one.repaired(), **bounds, **{**one.hunt.machine, **one.hunt.repaired}
+    )
+    clean = not beside.invariant and beside.reason.startswith(ENDS[0])
     return {
         "id": one.id,
-        "verdict": "found" if found.invariant else "not-found",
+        "verdict": _verdict(one, found, clean),
         "invariant": f"I{found.invariant}" if found.invariant else None,
         "clause": found.clause,
         "states": found.states,
-        "seconds": round(found.seconds + beside.seconds, 2),
-        "repaired": one.base,
-        "repaired_verdict": beside.verdict,
+        "repaired": one.hunt.base,
+        "repaired_clean": clean,
+        "repaired_states": beside.states,
         "repaired_reason": beside.clause or beside.reason,
+        "seconds": round(found.seconds + beside.seconds, 2),
+        "machine": {k: found.bounds[k] for k in SHAPE},
+        "whole_alphabet": not found.alphabet["left_out"],
         "alphabet": list(bounds["alphabet"]),
+        "reason": one.why,
         "trace": found.timeline().splitlines(),
     }
 
 
+def _verdict(one: Bug, found: Exploration, clean: bool) -> str:
+    """Found if the bug is and its repair is clean; a control loses nothing at all."""
+    ended = found.reason.startswith(ENDS[0])
+    if one.id in CONTROL:
+        return "control" if clean and ended and not found.invariant else "not-found"
+    if found.invariant:
+        return "found" if clean else "not-repaired"
+    return "refuted" if one.id in SUSPECTS and ended and clean else "not-found"
+
+
 def _hunt_all(as_json: bool) -> int:
-    rows = [hunt(one) for one in BUGS.values()]
+    rows = []
+    show = stages("hunt")
+    for number, one in enumerate(BUGS.values(), 1):
+        if show is not None:
+            show(f"{one.id}, {number} of {len(BUGS)}")
+        rows.append(hunt(one))
     if as_json:
         print_json({"schema": 1, "bugs": rows})
     else:
         for row in rows:
             said = row.get("clause") or row.get("reason") or ""
             mark = row.get("invariant") or ""
-            beside = row.get("repaired_verdict", "")
-            print(f"{row['id']}  {row['verdict']:<15} {mark:<4} {beside:<9} {said}")
-    return 1 if any(row["verdict"] == "not-found" for row in rows) else 0
+            print(f"{row['id']}  {row['verdict']:<15} {mark:<4} {said}")
+        verdicts = [row["verdict"] for row in rows]
+        print(", ".join(f"{v}: {verdicts.count(v)}" for v in sorted(set(verdicts))))
+    return 1 if any(row["verdict"] in FAILED for row in rows) else 0

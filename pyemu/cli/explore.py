@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from .. import policy as policies
 from ..errors import ConfigError
-from ..explore import Exploration, explore
+from ..explore import QUIRKS, Exploration, explore
+from ..mutants import check
+from ..progress import stages
 from ..units import parse_int
 from .options import print_json
 
@@ -21,7 +23,10 @@ def add(verbs: Any) -> None:
     """Register the verb."""
     parser = verbs.add_parser("explore", help="prove a policy on a small machine")
     add_one = parser.add_argument
-    add_one("--policy", required=True, metavar="P", help="name or TOML file")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--policy", metavar="P", help="name or TOML file")
+    what.add_argument("--mutants", metavar="P", help="which of its steps matter")
+    add_one("--hooks", metavar="A,B", help="mutants of these hooks only")
     add_one("--vcpus", default="1", metavar="N", help="1 or 2")
     add_one("--pcpus", default="1", metavar="N", help="1 or 2")
     add_one("--lrs", default="4", metavar="N", help="list registers")
@@ -29,6 +34,8 @@ def add(verbs: Any) -> None:
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--vhe", dest="vhe", action="store_true", default=True)
     mode.add_argument("--nvhe", dest="vhe", action="store_false")
+    add_one("--user-irqchip", action="store_true", help="vCPU 0: a VM without a vgic")
+    add_one("--quirk", action="append", default=[], help=f"host: {', '.join(QUIRKS)}")
     bound = parser.add_mutually_exclusive_group()
     bound.add_argument("--depth", metavar="N", help="at most so many choices")
     bound.add_argument("--exhaust", action="store_true", help="no bound (the default)")
@@ -47,7 +54,9 @@ def _names(text: str | None) -> list[str] | None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Explore; 0 clean, 1 violated, 4 partial."""
+    """Explore; 0 clean, 1 violated, 4 partial. Mutants: 0."""
+    if args.mutants is not None:
+        return _mutants(args)
     chosen = _names(args.invariants)
     found = explore(
         policies.load_policy(args.policy),
@@ -56,6 +65,8 @@ def main(args: argparse.Namespace) -> int:
         lrs=parse_int("--lrs", args.lrs),
         gic=args.gic,
         vhe=args.vhe,
+        user_irqchip=args.user_irqchip,
+        quirks=args.quirk,
         depth=None if args.depth is None else parse_int("--depth", args.depth),
         max_states=parse_int("--max-states", args.max_states),
         max_bytes=parse_int("--memory", args.memory) * 2**30,
@@ -74,6 +85,21 @@ def main(args: argparse.Namespace) -> int:
     return EXIT[found.verdict]
 
 
+def _mutants(args: argparse.Namespace) -> int:
+    """Drop each step, swap each pair, and say what became of each mutant."""
+    said = check(
+        policies.load_policy(args.mutants), _names(args.hooks), stages("mutants")
+    )
+    if args.json:
+        print_json(said)
+        return 0
+    for row in said["mutants"]:
+        why = f"{row['invariant']}: {row['clause']}" if "clause" in row else ""
+        print(f"{row['verdict']:<10} {row['mutant']}\n{'':<10} {why or row['reason']}")
+    print(", ".join(f"{verdict}: {n}" for verdict, n in said["counts"].items()))
+    return 0
+
+
 def _print(found: Exploration) -> None:
     if found.invariant:
         print(found.timeline() + "\n")
@@ -86,6 +112,7 @@ def _print(found: Exploration) -> None:
     )
 
 
+_SHAPE: Final = ("user_irqchip", "quirks")
 _TEST = '''"""Found by pyemu explore: {clause}."""
 
 import pyemu as pe
@@ -101,6 +128,8 @@ def test_{name}():
         lrs={lrs},
         gic={gic!r},
         vhe={vhe},
+        user_irqchip={user_irqchip},
+        quirks={quirks},
         alphabet={names},
         invariants=[{number}],
         max_states={states},
@@ -121,6 +150,6 @@ def _emit(args: argparse.Namespace, found: Exploration) -> None:
         policy=args.policy,
         states=found.states * 2,
         names=alphabet["actions"] + alphabet["guest"],
-        **{k: bounds[k] for k in ("vcpus", "pcpus", "lrs", "gic", "vhe")},
+        **{k: bounds[k] for k in ("vcpus", "pcpus", "lrs", "gic", "vhe", *_SHAPE)},
     )
     Path(args.emit_test).write_text(text, encoding="utf-8")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -143,6 +145,23 @@ def _facts(machine: Machine) -> str:
     return f"{mips:.0f} MIPS, EPMC {result.epmc:.1f}"
 
 
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Make SIGTERM end the run as Ctrl-C does, with its report."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+
+
+def _interrupt(_number: int, _frame: Any) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
 def main(args: argparse.Namespace) -> int:
     """Run it and report, whatever ended it; return the exit code."""
     until_cyc, text = _limit(args.until)
@@ -157,7 +176,7 @@ def main(args: argparse.Namespace) -> int:
             until_cyc = LIMIT_S * machine.blueprint.clock.cpu_hz
         guest = Guest.of(machine, args.symbols)
         reason = "guest error"
-        with _shown(console, args.console, not args.json):
+        with _sigterm_as_ctrl_c(), _shown(console, args.console, not args.json):
             try:
                 reason = _run(guest, args.gdb, until_cyc)
             except GuestError as exc:

@@ -6,6 +6,7 @@ import argparse
 from typing import Any, Final
 
 from ..config import whole
+from ..errors import ConfigError
 from ..progress import meter
 from ..units import parse_int
 from ..validation import (
@@ -14,15 +15,17 @@ from ..validation import (
     RecordedSet,
     choose,
     load_set,
+    order,
     set_names,
     validate,
 )
-from ..validation.report import listing, plain, text
+from ..validation.report import listing, order_text, plain, plain_order, text
 from .options import print_json
 
 __all__ = ["add", "main"]
 
 DEFAULT_SET: Final = "eager-vs-lazy"
+ORDER_SET: Final = "linux-6.1"
 
 
 def add(verbs: Any) -> None:
@@ -50,6 +53,7 @@ def add(verbs: Any) -> None:
     option("--profile", metavar="P", help="cost profile instead of the recorder's")
     option("--seed", default="0", metavar="S", help="seed of what is drawn at random")
     option("--ops", action="store_true", help="run the op programs, not the binary")
+    option("--order", action="store_true", help="align the order of events instead")
     option("--list", action="store_true", help="list scenarios and machines")
     option("-v", "--verbose", action="store_true", help="every row, not misses only")
     option("--json", action="store_true", help="print one JSON object")
@@ -83,6 +87,8 @@ def main(args: argparse.Namespace) -> int:
     if args.list:
         print("\n".join(listing(data) for data in sets))
         return 0
+    if args.order:
+        return _order(args)
     change = _change(args)
     verdicts = []
     for data in sets:
@@ -112,3 +118,21 @@ def _cases(args: argparse.Namespace, data: RecordedSet) -> list[Case]:
         gic=args.gic,
         vhe=args.vhe,
     )
+
+
+def _order(args: argparse.Namespace) -> int:
+    """Align recorded with emulated event sequences; a report, without a verdict."""
+    data = load_set(args.sets or ORDER_SET)
+    known = order.recorded_order(data.name)
+    cases = [c for c in _cases(args, data) if (c.config.name, c.scenario.name) in known]
+    if not cases:
+        words = "a run whose order was recorded: " + ", ".join(
+            f"{config} {scenario}" for config, scenario in known
+        )
+        raise ConfigError("--scenario", args.scenario, words)
+    found = [(case, order.align_case(case)) for case in cases]
+    if args.json:
+        print_json({"schema": 1, "order": [plain_order(*one) for one in found]})
+    else:
+        print(order_text(data, found))
+    return 0

@@ -237,15 +237,11 @@ class Guest:
         too: `Stop.reason` says so.
         """
         check_index("vcpu", vcpu, self.n_vcpus)
-        for _ in range(whole("step.n", n, 1, 2**63 - 1)):
-            self._code.set_step(vcpu)
-            try:
-                stop = self.run(until_cyc=until_cyc)
-            finally:
-                self._code.set_step(None)
-            if stop.reason != "step":
-                break
-        return stop
+        self._code.set_step(vcpu, whole("step.n", n, 1, 2**63 - 1))
+        try:
+            return self.run(until_cyc=until_cyc)
+        finally:
+            self._code.set_step(None)
 
     def break_at(self, where: int | str) -> None:
         """Stop before an instruction is executed, by address or symbol, at most 32.

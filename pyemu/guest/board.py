@@ -6,7 +6,7 @@ A board is a TOML file in ``data/boards``, or a user's own of the same form.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -16,11 +16,13 @@ from typing import Any, Final
 from ..config import truth, whole
 from ..errors import ConfigError, TraceError, unknown_name
 
-__all__ = ["Board", "DeviceSpec", "TreeSpec", "get", "names"]
+__all__ = ["CONSOLE", "Board", "DeviceSpec", "TreeSpec", "get", "names"]
 
 PAGE: Final = 4096
 U64: Final = 2**64 - 1
-LAST_SPI: Final = 127
+FIRST_SPI, LAST_SPI = 32, 127
+UART_SPI: Final = 33
+CONSOLE: Final = "pl011"
 MOST_TREE: Final = 1 << 21  # Linux maps no more of it (booting.rst)
 WORDS: Final = ("vcpu", "vcpus", "gic", "dtb")
 KEYS: Final = (
@@ -36,7 +38,7 @@ class DeviceSpec:
     kind: str
     base: int
     n_bytes: int
-    intid: int = 0
+    intid: int = UART_SPI
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,11 @@ class Board:
     regs: Mapping[str, int | str]
     devices: tuple[DeviceSpec, ...]
     dtb: TreeSpec | None = None
+
+    @property
+    def console(self) -> DeviceSpec | None:
+        """The UART that the core emulates."""
+        return next((one for one in self.devices if one.kind == CONSOLE), None)
 
     @property
     def frames(self) -> tuple[int, int, int]:
@@ -149,7 +156,7 @@ def _board(data: Mapping[str, Any]) -> Board:
         gicc=whole("board.gic.gicc", gic.get("gicc"), 0, U64),
         gicr=whole("board.gic.gicr", gic.get("gicr"), 0, U64),
         regs={key: start_value(key, v) for key, v in data.get("regs", {}).items()},
-        devices=tuple(_device(one) for one in data.get("device", [])),
+        devices=_devices(data.get("device", [])),
         dtb=_tree(data["dtb"]) if "dtb" in data else None,
     )
 
@@ -182,10 +189,18 @@ def start_value(name: str, value: object) -> int | str:
     return whole(f"board.regs.{name}", value, 0, U64)
 
 
+def _devices(items: Sequence[Mapping[str, Any]]) -> tuple[DeviceSpec, ...]:
+    devices = tuple(_device(one) for one in items)
+    consoles = [one.base for one in devices if one.kind == CONSOLE]
+    if len(consoles) > 1:
+        raise ConfigError("board.device", consoles, f"at most one {CONSOLE}")
+    return devices
+
+
 def _device(data: Mapping[str, Any]) -> DeviceSpec:
     return DeviceSpec(
         str(data.get("kind")),
         whole("board.device.base", data.get("base"), 0, U64),
         whole("board.device.bytes", data.get("bytes"), 1, 2**40),
-        whole("board.device.intid", data.get("intid", 0), 0, LAST_SPI),
+        whole("board.device.intid", data.get("intid", UART_SPI), FIRST_SPI, LAST_SPI),
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from .. import _ffi
+from .._ffi_code import CodeCore
 from ..assemble import Blueprint
 from ..errors import GuestError
 from ..gic.vm import VmGics
-from .board import DeviceSpec
+from .board import CONSOLE, DeviceSpec
 from .devices import Device, Outcome, Wires, make
 
 __all__ = ["Bus"]
@@ -19,6 +20,8 @@ class Bus:
     ----------
     outcomes
         What each VM has said, by its index.
+    span
+        Trace records of the measured region: the first, and the one after its last.
     """
 
     def __init__(self, core: _ffi.Core, blueprint: Blueprint) -> None:
@@ -26,14 +29,19 @@ class Bus:
         self._blueprint = blueprint
         self._gics = VmGics(core, blueprint)
         self._region: bool | None = None
+        self.span = (0, 0)
         self._asking = 0
+        self._code = CodeCore(core)
+        works = blueprint.workloads
+        self._coded = [vm for vm, work in enumerate(works) if work.code]
         self.outcomes: list[Outcome] = []
         self._devices: list[list[tuple[DeviceSpec, Device]]] = []
         for vm, work in enumerate(blueprint.workloads):
             self.outcomes.append(Outcome())
             wires = self._wires(vm)
             specs = work.code.board.devices if work.code else ()
-            self._devices.append([(spec, make(spec, wires)) for spec in specs])
+            own = [spec for spec in specs if spec.kind != CONSOLE]
+            self._devices.append([(spec, make(spec, wires)) for spec in own])
 
     def _wires(self, vm: int) -> Wires:
         return Wires(
@@ -52,18 +60,26 @@ class Bus:
     def _mark(self, begins: bool) -> None:
         self._region = begins
 
-    def forget_text(self) -> None:
+    def begin(self) -> None:
         """Begin to look for the text that ends a run."""
-        for outcome in self.outcomes:
-            outcome.console.found = False
+        for vm in self._coded:
+            console = self.outcomes[vm].console
+            console.found = False
+            self._code.console_stop_at(vm, console.until)
+
+    def drain(self) -> None:
+        """Hand on what the core's UARTs have sent."""
+        for vm in self._coded:
+            for byte in self._code.console(vm):
+                self.outcomes[vm].console.put(byte)
 
     @property
     def found_text(self) -> bool:
         """Whether a console has shown the text that ends a run."""
         return any(outcome.console.found for outcome in self.outcomes)
 
-    def answer(self, vcpu: int) -> bool:
-        """Answer the access a vCPU waits for.
+    def answer(self, reason: str, vcpu: int, n_events: int) -> bool:
+        """Do what a run came back for: an access, a mark, or text of a console.
 
         Returns
         -------
@@ -75,6 +91,9 @@ class Bus:
         GuestError
             For an address where the board has nothing.
         """
+        self.drain()
+        if reason != "mmio":
+            return reason == "mark"
         access = self._core.mmio(vcpu)
         if not access["is_user"]:
             self._gics.answer(vcpu)
@@ -89,6 +108,9 @@ class Bus:
         self._core.command("mmio_answer", vcpu, value)
         if self._region:
             self._core.command("reset_stats")
+            self.span = (n_events, n_events)
+        elif self._region is False:
+            self.span = (self.span[0], n_events)
         return self._region is False
 
     def _find(self, vm: int, index: int, access: dict[str, int]) -> tuple[Device, int]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from ..errors import unknown_name
-from .board import DeviceSpec
+from .board import CONSOLE, DeviceSpec
 from .console import Console
 
 __all__ = ["DEVICES", "Device", "Outcome", "Wires", "make"]
@@ -143,63 +143,33 @@ class RecorderDev:
             wires.set_line(value, int(offset == self.RAISE))
 
 
-class Pl011:
-    """An Arm PL011: transmits at once, receives nothing; one interrupt, for TX."""
+class VirtioSlots:
+    """Virtio transports of 0x200 bytes without devices behind them (virtio 4.2.2)."""
 
-    DR: Final = 0x00
-    FR: Final = 0x18
-    IMSC: Final = 0x38
-    RIS: Final = 0x3C
-    MIS: Final = 0x40
-    ICR: Final = 0x44
-    TX: Final = 1 << 5
-    FR_EMPTY: Final = 0x90  # transmit and receive FIFO empty
-    ID: Final = (0x11, 0x10, 0x34, 0x00, 0x0D, 0xF0, 0x05, 0xB1)
+    SLOT: Final = 0x200
+    FIXED: Final = {0x000: 0x74726976, 0x004: 2}  # magic, version; device 0 is none
 
-    def __init__(self, wires: Wires, intid: int = 33) -> None:
+    def __init__(self, wires: Wires) -> None:
         self._wires = wires
-        self._intid = intid
-        self._regs = {0x24: 0, 0x28: 0, 0x2C: 0, 0x30: 0x300, 0x34: 0x12, 0x38: 0}
-        self._raw = 0
-        self._level = 0
 
     def read(self, offset: int, size: int) -> int:
-        """Return a register; unknown ones read 0."""
-        if offset == self.FR:
-            return self.FR_EMPTY
-        if offset == self.RIS:
-            return self._raw
-        if offset == self.MIS:
-            return self._raw & self._regs[self.IMSC]
-        if 0xFE0 <= offset < 0x1000:
-            return self.ID[(offset - 0xFE0) // 4]
-        return self._regs.get(offset, 0)
+        """Return magic and version; all else is 0."""
+        return self.FIXED.get(offset % self.SLOT, 0)
 
     def write(self, offset: int, size: int, value: int) -> None:
-        """Transmit, or store a register."""
-        if offset == self.DR:
-            self._wires.outcome.console.put(value & 0xFF)
-            self._raw |= self.TX  # the FIFO has drained already
-        elif offset == self.ICR:
-            self._raw &= ~value
-        elif offset in self._regs:
-            self._regs[offset] = value & 0xFFFF
-        level = int(self._raw & self._regs[self.IMSC] != 0)
-        if level != self._level:
-            self._level = level
-            self._wires.set_line(self._intid, level)
+        """Ignore it."""
 
 
 DEVICES: Final[dict[str, Callable[[Wires], Device]]] = {
     "mailbox": Mailbox,
-    "pl011": Pl011,
     "testdev": RecorderDev,
     "uart8250": Uart8250,
+    "virtio-mmio": VirtioSlots,
 }
 
 
 def make(spec: DeviceSpec, wires: Wires) -> Device:
-    """Return a device of a board.
+    """Return a device of a board, other than the `CONSOLE`, which the core has.
 
     Raises
     ------
@@ -207,7 +177,6 @@ def make(spec: DeviceSpec, wires: Wires) -> Device:
         For an unknown kind.
     """
     if spec.kind not in DEVICES:
-        raise unknown_name("board.device.kind", spec.kind, DEVICES)
-    if spec.kind == "pl011":
-        return Pl011(wires, spec.intid) if spec.intid else Pl011(wires)
+        known = [CONSOLE, *DEVICES]
+        raise unknown_name("board.device.kind", spec.kind, known)
     return DEVICES[spec.kind](wires)

@@ -42,7 +42,7 @@ __all__ = [
 
 GICD_BYTES: Final = {2: 0x1000, 3: 0x10000}
 DEFAULT_BOARD: Final = "virt"
-BOARD_OF: Final = {"eager-vs-lazy": "vmm"}  # of shipped images
+BOARD_OF: Final = {"eager-vs-lazy": "vmm", "linux-6.1": "tinyvm"}  # of shipped images
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,8 @@ class MachineCode:
             "gicr": board.gicr if v3 else 0,
             "gicr_bytes": GICR_BYTES * n_vcpus if v3 else 0,
             "gicv": 0 if v3 else board.gicc,
+            "uart": board.console.base if board.console else 0,
+            "uart_intid": board.console.intid if board.console else 0,
             "populated": int(board.populated),
             "trap_ids": int(self.trap_ids),
             "marks": int(board.marks),
@@ -163,6 +165,15 @@ def image_bytes(name: str) -> bytes:
         raise TraceError(name, f"no readable image: {exc.strerror}") from exc
 
 
+def _board_of(image: str) -> str:
+    """Return the board of a shipped image, by the set it belongs to."""
+    if image in images():
+        for prefix, board in BOARD_OF.items():
+            if image.startswith(prefix):
+                return board
+    return DEFAULT_BOARD
+
+
 def initrds() -> list[str]:
     """Return the names of the shipped initial RAM disks."""
     folder = resources.files("pyemu") / "data" / "initrd"
@@ -194,6 +205,7 @@ def load(
     vcpus: int = 1,
     mem_bytes: int | None = None,
     boot: Boot | None = None,
+    trap_ids: bool = False,
 ) -> Load:
     """Return a load that runs an image.
 
@@ -213,18 +225,22 @@ def load(
         Bytes of RAM instead of the board's.
     boot
         Initial RAM disk, command line, device tree.
+    trap_ids
+        The host kernel traps reads of ID registers.
 
     Raises
     ------
     ConfigError, TraceError
         For what cannot be, or cannot be read.
     """
-    chosen = get_board(board or BOARD_OF.get(image, DEFAULT_BOARD))
+    chosen = get_board(board or _board_of(image))
     if mem_bytes is not None:
         size = whole("mem", mem_bytes, PAGE, 2**40, "bytes")
         chosen = replace(chosen, ram=(chosen.ram[0], size))
     what = images_of.read(image, image_bytes(image))
-    code = MachineCode(what, chosen, dict(regs or {}), boot or Boot())
+    code = MachineCode(
+        what, chosen, dict(regs or {}), boot or Boot(), trap_ids=trap_ids
+    )
 
     def build(_params: Mapping[str, Any], _clock: Clock, n_vcpus: int) -> Workload:
         starts = [Start(U32, 0, U32, chosen.boot_all or i == 0) for i in range(n_vcpus)]

@@ -19,7 +19,7 @@ from .ops import OP, U32, Compiled
 if TYPE_CHECKING:
     from .machine_code import MachineCode
 
-__all__ = ["Clock", "Start", "Workload"]
+__all__ = ["Clock", "Start", "Workload", "place_tables", "relocate"]
 
 
 @dataclass(frozen=True)
@@ -120,3 +120,15 @@ def relocate(ops: NDArray[Any], by: int) -> NDArray[Any]:
         raise ConfigError("workload.tables", by, "at most 65,536 tables")
     moved["a"][uses] += np.uint16(by)
     return moved
+
+
+def place_tables(tables: list[NDArray[np.uint64]], work: Workload) -> int:
+    """Add a workload's tables unless they are there; return where they begin."""
+    if not work.tables:
+        return 0
+    for base in range(len(tables) - len(work.tables) + 1):
+        same = zip(tables[base:], work.tables, strict=False)
+        if all(np.array_equal(have, want) for have, want in same):
+            return base
+    tables += work.tables
+    return len(tables) - len(work.tables)

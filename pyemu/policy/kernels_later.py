@@ -112,7 +112,10 @@ V4_16_HOOKS: Final = {
 }
 
 P4: Final = frozenset(
-    {"hw_bit", "inject_request", "lower_on_populate", "resample_pending"}
+    {
+        *("hw_bit", "inject_request", "lower_on_populate", "resample_pending"),
+        "mapped_writes",  # B33
+    }
 )
 
 v4_16: Final = Policy(
@@ -290,6 +293,7 @@ P7: Final = P6 | {
     "resample_deact",
     "sample_on_enable",
     "tval_signed",
+    "wfe_alone",
 }
 
 v6_1: Final = Policy(
@@ -338,7 +342,8 @@ SAVE_P_612: Final = under(
     cntpoff_w,
     irq_restore,
 )
-EMULATE_612: Final = emulate_52(pt_emulate)
+# It decides by the answer it has: a deadline that passes meanwhile expires at once.
+EMULATE_612: Final = emulate_52(pt_arm.when(~fire & can_p))
 TIMER_LOAD_612: Final = flat(
     LOAD_GIC_V,
     LOAD_GIC_P,

@@ -175,7 +175,10 @@ pt_emulate = _step(
     "pt_emulate", "soft_timer", at.LEVEL, "expired or cannot fire: cancel, else arm"
 )
 pt_arm = _step(
-    "pt_arm", "soft_timer", at.LEVEL, "arm if it can fire and has not expired"
+    "pt_arm",
+    "soft_timer",
+    at.LEVEL,
+    "arm if it can fire; one that is due by now expires at once",
 )
 pt_cancel = _step(
     "pt_cancel", "soft_timer", at.LEVEL, "emulated physical timer cancelled"

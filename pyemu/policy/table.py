@@ -36,6 +36,16 @@ SWITCHES: Final[dict[str, str]] = {
     "tval_signed": "emulated TVAL is a signed 32-bit number (B18)",
     "hw_bit": "list registers of the timer carry HW=1",
     "eoicount": "6.19: EOIcount is replayed (B39)",
+    "wfe_alone": "machine code: WFE traps only beside another runnable thread",
+    "bg_skips_active": "no background timer for an interrupt in service (I5, I12)",
+    "dist_forward": "as mapped_writes, and active while anything pends (I3)",
+    "mapped_writes": "4.16: guest's pending/active writes reach the PPI (B33)",
+    "eoi_from_head": "bug B38: EOIcount is replayed from the list's head",
+    "stale_elrsr": "bug B24: the ELRSR of the last run is believed",
+    "multi_lr": "bug B26: an SGI fills a list register per source",
+    "uaccess_hw": "bug B32: user space's enable bits reach the PPI",
+    "signal_once": "up to 4.3 (P0): no new signal until deactivated",
+    "signal_sticky": "bug B22: a guest's clear does not forget the signal",
 }
 
 _V = TypeVar("_V")

@@ -207,5 +207,5 @@ def _exit_rows(
         if name == "IRQ":
             continue
         check.rows.append(Row(f"exits {name}", want[name], got[name]))
-    percent = 8.0 if hog[0] else 3.0
+    percent = 8.0 if hog[0] else 2.0
     check.rows.append(Row("exits IRQ", want["IRQ"], got["IRQ"], percent, 5, hog[1]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import ConfigError, unknown_name
 from .sets import Config, Counts, Kernel, RecordedSet, Scenario
@@ -31,7 +33,16 @@ class Case:
     @property
     def shown(self) -> str:
         """Why it is shown and not judged; empty if it is judged."""
-        return self.config.shown or self.scenario.shown
+        whys = [str(one["why"]) for one in self.set.shown if self.meant_by(one)]
+        return self.config.shown or (whys[0] if whys else "")
+
+    def meant_by(self, remark: Mapping[str, Any]) -> bool:
+        """Whether a remark of the set is about this run; what it leaves out fits."""
+        return (
+            self.kernel.name in remark.get("kernels", [self.kernel.name])
+            and self.config.name in remark.get("configs", [self.config.name])
+            and self.scenario.name in remark.get("scenarios", [self.scenario.name])
+        )
 
 
 def choose(

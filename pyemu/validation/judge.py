@@ -101,17 +101,8 @@ def _room(case: Case, name: str, recorded: int) -> tuple[int, str]:
     if name in spread and int(spread[name]) > room:
         room, reason = int(spread[name]), "the recorders' own run-to-run spread"
     for one in data.explained:
-        if not _covers(one, case, name):
+        if not case.meant_by(one) or name not in one.get("rows", [name]):
             continue
         if int(one["counts"]) > room:
             room, reason = int(one["counts"]), str(one["why"])
     return room, reason
-
-
-def _covers(one: Mapping[str, Any], case: Case, name: str) -> bool:
-    return (
-        case.kernel.name in one.get("kernels", [case.kernel.name])
-        and case.config.name in one.get("configs", [case.config.name])
-        and case.scenario.name in one.get("scenarios", [case.scenario.name])
-        and name in one.get("rows", [name])
-    )

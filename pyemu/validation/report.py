@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..summary import align
+from .cases import Case
 from .judge import Verdict
+from .order import MOST_EDITS, Alignment, why
 from .runs import Run
 from .sets import RecordedSet
 
-__all__ = ["listing", "plain", "text"]
+__all__ = ["listing", "order_text", "plain", "plain_order", "text"]
 
 
 def text(verdict: Verdict, *, every: bool) -> str:
@@ -88,4 +90,45 @@ def _run(run: Run) -> dict[str, Any]:
         "guest_insns": run.guest_insns,
         "results": dict(run.results),
         "elapsed_cyc": result.wall_cyc,
+    }
+
+
+def order_text(data: RecordedSet, found: Sequence[tuple[Case, Alignment]]) -> str:
+    """Return a table of alignments, then each first difference and its reason."""
+    table = [["run", "recorded", "emulated", "common prefix", "edits per 1,000"]]
+    notes = []
+    for case, one in found:
+        name = f"{case.config.name} {case.scenario.name}"
+        more = "over " if one.edits >= MOST_EDITS else ""
+        numbers = (str(one.recorded), str(one.emulated), str(one.prefix))
+        table.append([name, *numbers, f"{more}{one.per_1000:.1f}"])
+        if one.first:
+            notes.append(f"{name}: {one.first}")
+            notes += [f"  {line}" for line in _differences(data, one)]
+    return "\n".join([align(table), "", *notes])
+
+
+def _differences(data: RecordedSet, one: Alignment) -> list[str]:
+    """Return the words that differ most, with the set's reason for them."""
+    lines = []
+    for what, words in (("only recorded", one.missing), ("only emulated", one.extra)):
+        for word, n in words.most_common(4):
+            reason = why(data, word)
+            lines.append(f"{what}: {n} x {word}" + (f" ({reason})" if reason else ""))
+    return lines
+
+
+def plain_order(case: Case, one: Alignment) -> dict[str, Any]:
+    """Return an alignment as plain values."""
+    return {
+        "config": case.config.name,
+        "scenario": case.scenario.name,
+        "recorded": one.recorded,
+        "emulated": one.emulated,
+        "prefix": one.prefix,
+        "edits": one.edits,
+        "edits_per_1000": one.per_1000,
+        "first_difference": one.first or None,
+        "missing": dict(one.missing),
+        "extra": dict(one.extra),
     }

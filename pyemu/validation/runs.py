@@ -78,6 +78,8 @@ class Run:
         Instructions its processors retired, set-up included; 0 for op programs.
     events
         The first trace records, as many as asked for.
+    span
+        Which of them the measured region holds.
     """
 
     case: Case
@@ -88,6 +90,7 @@ class Run:
     guest_insns: int
     console: str
     events: NDArray[Any]
+    span: tuple[int, int]
 
     @property
     def ops(self) -> Mapping[str, int]:
@@ -108,13 +111,14 @@ def emulate_phases(
     """Run a case at every phase its counts depend on, the most likely one first.
 
     The phase is that of the host tick against the guest. Where in an exit the guest's
-    own timer expires is as little known; so run i makes the run loop i cycles longer.
+    own timer expires is as little known: each run makes the run loop a bit longer.
     """
     tick_ns = 10**9 // int(case.set.host["tick_hz"])
     first_ns = int(case.set.habits.get("first_tick_ns", 0))
     n = int(case.set.room["phases"]) if case.scenario.phased else 1
+    step = int(case.set.room["longer_cyc"])
     for i in range(n):
-        phase = Phase((first_ns + i * tick_ns // n) % tick_ns, i)
+        phase = Phase((first_ns + i * tick_ns // n) % tick_ns, i * step)
         run = emulate(case, change, phase, progress, trace=FIRST_EVENTS * (n > 1))
         yield run
         if i == 0 and n > 1:
@@ -174,9 +178,9 @@ def emulate(
             core = CodeCore(machine.core)
             insns = sum(core.insns(vcpu.index) for vcpu in machine.vcpus)
             results = _results(case, outcome.results, console)
-        events = machine.events.copy()
+        events, span = machine.events.copy(), machine.bus.span
     counters = {**result.counters, **named_counters(result)}
-    return Run(case, phase, result, counters, results, insns, console, events)
+    return Run(case, phase, result, counters, results, insns, console, events, span)
 
 
 def _results(case: Case, slots: Mapping[int, int], console: str) -> dict[str, int]:
@@ -222,15 +226,28 @@ def _vcpus(case: Case, change: Change, pcpus: int) -> tuple[VCpu, ...]:
     n = whole("--vcpus", n, 1, 8)
     moves = scenario.migrate_us if change.migrate_us is None else change.migrate_us
     pins = scenario.pins
+    homes = [pins[i % len(pins)] if pins else i % pcpus for i in range(n)]
     out = []
-    for i in range(n):
-        home = pins[i % len(pins)] if pins else i % pcpus
-        if moves:  # the migrating thread pins it where it goes
-            affinity = tuple((home + k) % pcpus for k in range(pcpus))
-            out.append(VCpu(affinity=affinity))
-        else:
-            out.append(VCpu(affinity=(home,) if pins else None))
+    for i, home in enumerate(homes):
+        # the migrating thread pins a vCPU where it goes
+        everywhere = tuple((home + k) % pcpus for k in range(pcpus))
+        affinity = everywhere if moves else (home,) if pins else None
+        debit_ns = _debit_ns(case, homes[:i].count(home), pcpus)
+        out.append(VCpu(affinity=affinity, debit_ns=debit_ns))
     return tuple(out)
+
+
+def _debit_ns(case: Case, before: int, pcpus: int) -> int:
+    """Return a new thread's first virtual run time: a slice (START_DEBIT).
+
+    CFS shares its latency among the main thread, those before it on its pCPU and it;
+    the main thread ran meanwhile, by what all of them are ahead.
+    """
+    apart_ns = case.set.habits.get("create_ns")
+    if apart_ns is None:
+        return 0
+    slice_ns = 6_000_000 * Host(pcpus=pcpus).cfs_factor // (before + 2)
+    return slice_ns + before * int(apart_ns)
 
 
 def _host(case: Case, change: Change, phase_ns: int) -> Host:
@@ -244,8 +261,12 @@ def _host(case: Case, change: Change, phase_ns: int) -> Host:
     known = {field.name for field in fields(Host)}
     tasks = [_task(one, phase_ns) for one in data.background]
     if scenario.hog:
-        hog = {key: value for key, value in scenario.hog.items() if key != "pcpus"}
-        tasks += [Task(pcpu=0, **hog)]
+        hog = dict(scenario.hog)
+        if "off_ns" in hog:
+            hog["slack_ns"] = int(data.habits["timer_slack_ns"])
+        tasks += [Task(pcpu=pcpu, **hog) for pcpu in hog.pop("pcpus")]
+    if scenario.spi_us:
+        tasks.append(_device(data.habits, scenario.spi_us, int(given["pcpus"])))
     return Host(
         **{key: value for key, value in given.items() if key in known},
         gic=case.config.gic,
@@ -255,10 +276,25 @@ def _host(case: Case, change: Change, phase_ns: int) -> Host:
     )
 
 
-def _task(one: Mapping[str, int], phase_ns: int) -> Task:
-    """Return a kernel thread of the recorder that runs once, after its tick."""
+def _task(one: Mapping[str, Any], phase_ns: int) -> Task:
+    """Return a kernel thread of the recorder's host; most run once."""
     return Task(
-        on_ns=one["on_ns"], off_ns=2**60, start_ns=phase_ns + one["after_tick_ns"]
+        on_ns=one["on_ns"],
+        off_ns=one.get("off_ns", 2**60),
+        start_ns=phase_ns + one["after_tick_ns"],
+    )
+
+
+def _device(habits: Mapping[str, Any], every_us: int, pcpus: int) -> Task:
+    """Return the VMM's thread that raises an SPI after each sleep; on the last pCPU."""
+    return Task(
+        pcpu=pcpus - 1,
+        on_ns=int(habits["device_ns"]),
+        off_ns=every_us * 1000,
+        slack_ns=int(habits["timer_slack_ns"]),
+        start_ns=every_us * 1000,
+        vm="vm0",
+        intid=int(habits["device_spi"]),
     )
 
 
@@ -267,7 +303,7 @@ def _costs(case: Case, change: Change, longer_cyc: int) -> dict[str, int]:
     profile = get_costs(change.profile or case.set.host["profile"])
     gic, vhe = case.config.gic, case.config.vhe
     out: dict[str, int] = {}
-    for given in () if change.profile else (case.config.costs, case.kernel.costs):
+    for given in () if change.profile else (case.kernel.costs, case.config.costs):
         for name, cyc in given.items():
             kinds = cyc if isinstance(cyc, Mapping) else {"": cyc}
             out[name] = Row(name, kinds, "F", "").cost_cyc(gic, vhe)
@@ -292,7 +328,13 @@ def _load(case: Case, change: Change, vcpus: int) -> loads.Load:
     if guest.vcpus:
         regs[guest.vcpus] = (int(regs.get(guest.vcpus, 0)) & ~0xFF) | vcpus
     image = guest.image.format(gic=case.config.gic[1:])
-    return machine_code.load(image, board=case.set.board, regs=regs, vcpus=vcpus)
+    return machine_code.load(
+        image,
+        board=case.set.board,
+        regs=regs,
+        vcpus=vcpus,
+        trap_ids=case.kernel.trap_ids,
+    )
 
 
 def _op_load(case: Case, change: Change, vcpus: int) -> loads.Load:

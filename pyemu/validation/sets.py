@@ -25,10 +25,14 @@ Counts = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Kernel:
-    """A recorded kernel: the policy that describes it, and its own path lengths."""
+    """A recorded kernel: the policy that describes it, and its own path lengths.
+
+    `trap_ids`: it traps reads of ID registers.
+    """
 
     name: str
     policy: str
+    trap_ids: bool = False
     costs: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -88,9 +92,8 @@ class Scenario:
     halt_poll_ns: int | None = None
     migrate_us: int = 0
     spi_us: int = 0
-    hog: Mapping[str, int] = field(default_factory=dict)
+    hog: Mapping[str, Any] = field(default_factory=dict)
     phased: bool = False
-    shown: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,13 +108,15 @@ class RecordedSet:
     host: Mapping[str, Any]
     room: Mapping[str, Any]
     habits: Mapping[str, Any]
-    background: tuple[Mapping[str, int], ...]
+    background: tuple[Mapping[str, Any], ...]
     kernels: Mapping[str, Kernel]
     configs: Mapping[str, Config]
     guests: Mapping[str, Guest]
     scenarios: Mapping[str, Scenario]
     spread: Mapping[str, Mapping[str, Any]]
     explained: tuple[Mapping[str, Any], ...]
+    shown: tuple[Mapping[str, Any], ...]
+    order: tuple[Mapping[str, Any], ...]
     rows: Mapping[tuple[str, str, str], Counts]
 
     def scenario(self, name: str) -> Scenario:
@@ -166,20 +171,21 @@ def load_set(name: str) -> RecordedSet:
         scenarios=_scenarios(data),
         spread=data.get("spread", {}),
         explained=tuple(data.get("explained", ())),
+        shown=tuple(data.get("shown", ())),
+        order=tuple(data.get("order", ())),
         rows=_rows(text),
     )
 
 
 def _scenarios(data: Mapping[str, Any]) -> dict[str, Scenario]:
     only = next(iter(data["guest"])) if len(data["guest"]) == 1 else ""
-    shown = data.get("shown", {})
     out = {}
     for name, given in data["scenario"].items():
         fields = {k: v for k, v in given.items() if k != "ops"}
         pins = tuple(fields.pop("pins", ()))
         fields.setdefault("guest", only)
         fields.setdefault("vcpus", max(1, len(pins)))
-        out[name] = Scenario(name, pins=pins, shown=shown.get(name, ""), **fields)
+        out[name] = Scenario(name, pins=pins, **fields)
     return out
 
 

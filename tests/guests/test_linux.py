@@ -34,8 +34,8 @@ class Boot(NamedTuple):
     cpu_s: float
 
 
-def boot(policy="lazy", gic="v3", vcpus=1, append=None):
-    """Boot to power off."""
+def boot(policy="lazy", gic="v3", vcpus=1, append=None, pcpus=None):
+    """Boot to power off; by default with a pCPU a vCPU."""
     pytest.importorskip("libfdt")
     try:
         image = str(kernel())
@@ -43,7 +43,7 @@ def boot(policy="lazy", gic="v3", vcpus=1, append=None):
         pytest.skip(f"no Debian kernel: {exc}")
     with_init = machine_code.Boot(machine_code.initrd_bytes("phases"), append)
     load = machine_code.load(image, vcpus=vcpus, boot=with_init)
-    host = pe.Host(pcpus=vcpus, profile="icount", gic=gic)
+    host = pe.Host(pcpus=pcpus or vcpus, profile="icount", gic=gic)
     with pe.Machine(host, [pe.VM(vcpus=vcpus)], policy=policy, load=load) as machine:
         console = machine.bus.outcomes[0].console
         code = CodeCore(machine.core)
@@ -105,6 +105,15 @@ def test_the_console_is_the_same_every_time():
     assert first.text == second.text
     assert first.insns == second.insns
     assert first.phases == second.phases
+
+
+@pytest.mark.slow
+def test_more_vcpus_than_pcpus_boot_too():
+    """The host's scheduler preempts and moves them."""
+    done = boot(vcpus=4, pcpus=2)
+    assert "smp: Brought up 1 node, 4 CPUs" in done.text
+    assert done.text.rstrip().endswith("reboot: Power down")
+    assert done.result.counters["lost"] == 0
 
 
 def test_the_shipped_init_is_made_from_its_source(tmp_path):

@@ -49,19 +49,23 @@ int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv)
 """
 
 
-def qemu_insns(tmp_path, image):
-    """Boot under QEMU with pyemu's tree; return the instructions it executed."""
-    source, plugin = tmp_path / "count.c", tmp_path / "count.so"
-    source.write_text(PLUGIN, encoding="utf-8")
-    subprocess.run(["cc", "-O2", "-shared", "-fPIC", source, "-o", plugin], check=True)
+def qemu_command(tmp_path, image):
+    """Return the command that boots under QEMU with pyemu's tree and disk."""
     (tmp_path / "initrd").write_bytes(machine_code.initrd_bytes("phases"))
     tree = devicetree.build(board.get("virt"), 3, 1, Chosen(""))
     (tmp_path / "tree").write_bytes(tree)
     argv = ["qemu-system-aarch64", "-M", "virt,gic-version=3", "-m", "512"]
     argv += ["-cpu", "cortex-a53,vfp=off,neon=off", "-icount", "shift=0,sleep=off"]
     argv += ["-nographic", "-net", "none", "-kernel", image, "-append", APPEND]
-    argv += ["-initrd", tmp_path / "initrd", "-dtb", tmp_path / "tree"]
-    argv += ["-plugin", plugin]
+    return [*argv, "-initrd", tmp_path / "initrd", "-dtb", tmp_path / "tree"]
+
+
+def qemu_insns(tmp_path, image):
+    """Return the instructions that QEMU executes from reset to power off."""
+    source, plugin = tmp_path / "count.c", tmp_path / "count.so"
+    source.write_text(PLUGIN, encoding="utf-8")
+    subprocess.run(["cc", "-O2", "-shared", "-fPIC", source, "-o", plugin], check=True)
+    argv = [*qemu_command(tmp_path, image), "-plugin", plugin]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=True)
     assert "reboot: Power down" in done.stdout
     return int(re.search(r"^instructions (\d+)$", done.stderr, re.M)[1])

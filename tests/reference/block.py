@@ -57,7 +57,7 @@ def check(machine: Machine, vcpu: Vcpu) -> bool:
 
 
 def poll(machine: Machine, vcpu: Vcpu, begun: int) -> bool:
-    """Ask again and again for halt_poll_cyc, loaded."""
+    """Ask again and again for halt_poll_cyc, loaded, while nobody else can run."""
     end = begun + vcpu.halt_poll_cyc
     machine.pcpu_of(vcpu).interrupts()
     while True:
@@ -65,7 +65,8 @@ def poll(machine: Machine, vcpu: Vcpu, begun: int) -> bool:
         charge(machine, vcpu, "poll_iter")
         if check(machine, vcpu):
             return True
-        if machine.pcpu_of(vcpu).now >= end:
+        pcpu = machine.pcpu_of(vcpu)
+        if pcpu.now >= end or len(machine.sched.on(pcpu)) > 1:
             return False
 
 

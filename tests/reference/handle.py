@@ -96,17 +96,27 @@ def distributor(k: Kernel, op: Op) -> None:
             k.sample_enabled(irq)  # 5.3 (B29)
     elif op.name == "gic_disable":
         irq.enabled = False
-    elif op.name == "spendr":
-        irq.latch = True  # an SGI without a source: the write names none
-    elif op.name == "cpendr":
-        irq.latch = False
-        irq.sources.clear()
+    elif op.name in ("spendr", "cpendr"):
+        if op.a < 16 and not k.gicv3:
+            return  # read-only for SGIs on GICv2 (2.1)
+        irq.latch = op.name == "spendr"
+        if op.name == "spendr" or not irq.active:
+            physical(k, irq, active=irq.latch)
     elif op.name in ("sactiver", "cactiver"):
         irq.active = op.name == "sactiver"
+        physical(k, irq, active=irq.active)
     elif op.name == "gic_prio":
         irq.priority = op.c
     if op.name in ("gic_enable", "spendr", "sactiver") and vcpu.vgic.queue(irq):
         notify(pcpu, vcpu)
+
+
+def physical(k: Kernel, irq, *, active: bool) -> None:
+    """A guest's write of a mapped irq reaches the PPI from 4.16 on (B33)."""
+    if irq.hw and "mapped_writes" in k.machine.policy.switches:
+        timer = "v" if irq.intid == 27 else "p"
+        k.pcpu.charge(f"active_{'set' if active else 'clear'}_{timer}")
+        k.pcpu.gic.irqs[irq.intid].active = active
 
 
 def write_timer(pcpu: Pcpu, vcpu: Vcpu, timer, op: Op, machine: Machine) -> None:

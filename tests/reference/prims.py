@@ -215,7 +215,13 @@ class Kernel:
 
     def earliest(self) -> int | None:
         timers = (self.vcpu.vtimer, self.vcpu.ptimer)
-        times = [t.deadline(self.at) for t in timers if t.can_fire()]
+        skips = "bg_skips_active" in self.machine.policy.switches
+        active = (self.vact_v(), self.vact_p())
+        times = [
+            t.deadline(self.at)
+            for t, busy in zip(timers, active, strict=True)
+            if t.can_fire() and not (skips and busy)
+        ]
         return min(times, default=None)
 
     def arm_pt(self) -> None:
@@ -230,7 +236,10 @@ class Kernel:
             self.pcpu.charge("hrtimer_cancel")
 
     def do_bg_arm(self) -> None:
-        self.vcpu.bg_deadline = self.earliest()
+        at = self.earliest()
+        if at is None:
+            return
+        self.vcpu.bg_deadline = at
         self.vcpu.bg_pcpu = self.pcpu
         self.machine.counters["bg_start"] += 1
         self.pcpu.charge("hrtimer_arm")
@@ -248,8 +257,7 @@ class Kernel:
             self.cancel_pt()
 
     def do_pt_arm(self) -> None:
-        timer = self.vcpu.ptimer
-        if timer.can_fire() and not timer.due(self.at):
+        if self.vcpu.ptimer.can_fire():
             self.arm_pt()
 
     def do_pt_cancel(self) -> None:

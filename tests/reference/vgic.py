@@ -82,7 +82,7 @@ class Vgic:
                 # More remain on the list. One register never has two valid, so U
                 # would hold for ever: there its own EOI asks for the next.
                 self.uie = n_lrs > 1
-                self.used[0].eoi = n_lrs == 1
+                self.used[0].eoi |= n_lrs == 1
                 break
             if irq.has_target():
                 self.used.append(self.populate(irq, switches, gicv3))
@@ -99,7 +99,12 @@ class Vgic:
             pending = False
         if not hw and not irq.edge and "no_ap_level" in switches and active:
             pending = False
+        # KVM learns of a level irq's end by the EOI bit (2.4); a GICv2 SGI in service
+        # is not pending, too: its EOI asks for the next source.
+        more = not gicv3 and irq.edge and active and bool(irq.sources)
+        pending = pending and not more
         lr = ListRegister(irq.intid, irq.priority, pending, active, hw)
+        lr.eoi = more or not (hw or irq.edge)
         if pending and irq.edge:
             irq.latch = False
             if irq.sources:

@@ -9,6 +9,7 @@ from pyemu.validation import Change, choose, load_set, validate
 
 SET = load_set("eager-vs-lazy")
 CASES = [case for case in choose(SET) if not case.shown]
+LATER = [case for case in choose(load_set("linux-6.1")) if not case.shown]
 SLOW = {"e", "f", "F", "g"}  # seconds each
 
 
@@ -45,3 +46,9 @@ def test_the_recorded_guest_at_phases(scenario):
         if case.scenario.name == scenario
     }
     assert not {label: found for label, found in bad.items() if found}
+
+
+@pytest.mark.parametrize("case", LATER, ids=lambda case: case.label)
+def test_6_1_guests_give_the_recorded_counts(case):
+    """Exits, interrupts, blocks, scheduling and every register access, VHE and nVHE."""
+    assert not misses(case, Change())

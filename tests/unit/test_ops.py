@@ -7,6 +7,7 @@ from pyemu.errors import ConfigError
 from pyemu.guest import loads
 from pyemu.guest.ops import OP, PTIMER, U32, Program, op_dtype
 from pyemu.guest.workload import Clock, Start, Workload, relocate
+from pyemu.validation import load_set
 
 CLOCK = Clock(10**9, 62_500_000)
 
@@ -168,28 +169,7 @@ def test_every_load_builds_and_ends(name):
     assert work.finite
 
 
-@pytest.mark.parametrize(
-    "scenario",
-    [
-        "a",
-        "b",
-        "c",
-        "d",
-        "dn",
-        "e",
-        "ep",
-        "f",
-        "F",
-        "g",
-        "h",
-        "H",
-        "Hn",
-        "i",
-        "J",
-        "Jn",
-        "k",
-    ],
-)
+@pytest.mark.parametrize("scenario", list(load_set("eager-vs-lazy").scenarios))
 def test_recorded_scenarios_build(scenario):
     """Every recorded letter has a load and the recording's host."""
     load, host = loads.recorded(scenario)

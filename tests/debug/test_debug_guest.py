@@ -66,6 +66,18 @@ def test_a_step_is_one_instruction_or_one_exception(tmp_path):
         assert one.insns == 2
 
 
+def test_many_steps_are_as_many_single_ones():
+    """Registers after 200 of them, exits on the way."""
+    seen = []
+    for sizes in ([200], [1] * 200, [7] * 28 + [4]):
+        with guest("b") as one:
+            for size in sizes:
+                assert one.step(0, size).reason == "step"
+            names = ("pc", "x0", "x9", "x10", "sp")
+            seen.append([one.insns, *(one.reg(name) for name in names)])
+    assert seen[0] == seen[1] == seen[2]
+
+
 @pytest.mark.parametrize("scenario", ["a", "b", "d"])
 def test_stepping_and_profiling_change_nothing(scenario, tmp_path):
     """Trace, cycles and counts of a run that is watched are those of one that is not.
