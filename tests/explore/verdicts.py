@@ -1,7 +1,7 @@
 """What the explorer says of every shipped policy: ``python -m tests.explore.verdicts``.
 
-Prints the table of docs/verdicts.md: for each safety invariant the depth, in choices, of
-the shortest way to break it, every action allowed, among the first `STATES` states.
+Prints the table of docs/verdicts.md: for each safety invariant the depth, in choices,
+of the shortest way to break it, every action allowed, among the first `STATES` states.
 """
 
 from __future__ import annotations
