@@ -134,11 +134,6 @@ uint32_t ex_find(const struct pyemu_explorer *x, const uint64_t *w)
     return find(x, w, hash_of(w, x->n_words));
 }
 
-uint32_t ex_find(const struct pyemu_explorer *x, const uint64_t *w)
-{
-    return find(x, w, hash_of(w, x->n_words));
-}
-
 /* Index of the state, new or not; PYEMU_NONE if there is no room. */
 static uint32_t visit(struct pyemu_explorer *x, const uint64_t *w, uint64_t hash,
                       uint32_t from, ex_move by)
