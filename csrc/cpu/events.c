@@ -12,6 +12,18 @@
 #include "kvm/inject.h"
 #include "run/psci.h"
 
+/* A runnable thread comes from another pCPU; it may have been sent on meanwhile. */
+static void arrive(struct pyemu_machine *m, struct pcpu *p, uint32_t t)
+{
+    const uint32_t to = m->threads[t].move_to;
+
+    sched_set_move(m, &m->threads[t], PYEMU_NONE);
+    if (to != PYEMU_NONE && to != pcpu_idx(m, p))
+        sched_migrate(m, p, t, to, false);
+    else
+        sched_enqueue(m, p, t, false);
+}
+
 static void msg_apply(struct pyemu_machine *m, struct pcpu *p,
                       const struct message *msg)
 {
@@ -31,7 +43,7 @@ static void msg_apply(struct pyemu_machine *m, struct pcpu *p,
         if (th->state == T_SLEEPING)
             sched_wake(m, p, msg->vcpu);
         else if (th->state == T_RUNNABLE && m->rq_nodes[msg->vcpu].queued == 0)
-            sched_enqueue(m, p, msg->vcpu, false);
+            arrive(m, p, msg->vcpu);
         else
             sched_wake(m, p, msg->vcpu);
         break;

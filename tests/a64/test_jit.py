@@ -43,6 +43,7 @@ SYSTEM = [
     )
 ]
 N_SLOTS = CODE_BYTES // 4
+SPECIAL = [0, (1 << 64) - 1, 1 << 63, (1 << 63) - 1, 1 << 31, (1 << 32) - 1]
 
 
 def anywhere(rng, at):
@@ -125,6 +126,9 @@ class Twin:
             mem.w64(table + 16, RAM | 1 | 1 << 10 | 3 << 8 | 1 << 6)
         for pair in self.pairs():
             self.scramble(pair)
+            if rng.random() < 0.4:  # alignment is checked
+                for cpu in pair:
+                    cpu["SCTLR"] |= 2
 
     def pairs(self):
         return list(zip(*(mem.cpus for mem in self.mems), strict=True))
@@ -135,6 +139,8 @@ class Twin:
         el0 = rng.random() < 0.3
         shift = WINDOW if el0 else 0
         regs = [rng.getrandbits(rng.choice([1, 8, 32, 64])) for _ in range(31)]
+        for n in rng.sample(range(20), 6):
+            regs[n] = rng.choice(SPECIAL)
         regs[26] = rng.choice([0, 1, 8, 64, -8]) & (1 << 64) - 1
         regs[27] = rng.getrandbits(8) | rng.getrandbits(32) << 32
         regs[28] = DATA + shift + 0x8000 + rng.randrange(64) * 16
@@ -326,3 +332,14 @@ def test_calls_of_el0_are_undefined_whoever_listens():
     lib.a64_set_call(cpu.p, on_call, ffi.NULL)
     cpu["pstate"], cpu["VBAR"], cpu["pc"] = 0x3C0, VECTORS, RAM
     assert cpu.run(1) == "BUDGET" and cpu["ESR"] >> 26 in (0, 0x20)
+
+
+@pytest.mark.parametrize("jit", [True, False])
+def test_divisions_that_trap_on_the_host(jit):
+    """By zero it is 0; the least number by -1 wraps."""
+    _, cpu = machine(
+        "sdiv x0,x1,x2; sdiv w3,w4,w2; udiv x5,x1,xzr; sdiv x6,x1,xzr; hvc #0", jit=jit
+    )
+    cpu[1], cpu[2], cpu[4], cpu[5], cpu[6] = 1 << 63, (1 << 64) - 1, 1 << 31, 1, 1
+    assert cpu.run(9) == "HVC"
+    assert (cpu[0], cpu[3], cpu[5], cpu[6]) == (1 << 63, 1 << 31, 0, 0)
