@@ -233,6 +233,7 @@ int pyemu_explore_rows(struct pyemu_explorer *x, struct pyemu_explore_row *out,
                        uint32_t n)
 {
     REQUIRE(x->m, n <= x->n_rows, "%u rows asked for, %u there", n, x->n_rows);
-    memcpy(out, x->rows, n * sizeof *out);
+    if (n != 0) /* without a finding there are no rows at all */
+        memcpy(out, x->rows, n * sizeof *out);
     return PYEMU_OK;
 }
