@@ -30,11 +30,12 @@ class Gic:
 
     def candidate(self) -> int | None:
         """Enabled, pending, not active; all have one priority: the lowest INTID."""
-        for intid in sorted(self.irqs):
-            irq = self.irqs[intid]
-            if irq.enabled and not irq.active and irq.pending():
-                return intid
-        return None
+        return next((i for i in sorted(self.irqs) if self.wanted(i)), None)
+
+    def wanted(self, intid: int) -> bool:
+        """Enabled, pending, not active."""
+        irq = self.irqs[intid]
+        return irq.enabled and not irq.active and irq.pending()
 
     def ack(self) -> int:
         """IAR: the winner becomes active, its latch clears."""

@@ -54,14 +54,18 @@ def run_guest(machine: Machine, pcpu: Pcpu, vcpu: Vcpu) -> tuple[str, Op | None]
 
 
 def irq_reason(pcpu: Pcpu) -> str | None:
-    """What a physical interrupt's exit is called; of several, a timer's first."""
+    """What a physical interrupt's exit is called; of several, a timer's first.
+
+    Maintenance only when it is alone: its line falls with HCR.En during the exit, so
+    that the host acknowledges the other one (2.3).
+    """
     if pcpu.gic.candidate() is None:
         return None
     for intid in (VTIMER, PTIMER):
-        irq = pcpu.gic.irqs[intid]
-        if irq.enabled and not irq.active and irq.pending():
+        if pcpu.gic.wanted(intid):
             return IRQ_REASON[intid]
-    intid = pcpu.gic.candidate()
+    wanted = [i for i in pcpu.gic.irqs if i != MAINTENANCE and pcpu.gic.wanted(i)]
+    intid = min(wanted, default=MAINTENANCE)
     return IRQ_REASON.get(intid, "irq_kick" if intid < 16 else "irq_device")
 
 
