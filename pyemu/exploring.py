@@ -31,7 +31,6 @@ CLAUSES: Final = (
     "the guest sees another counter offset",
     "user space of an nVHE host sees the guest's counter offset",
     "the traps of the physical timer are not the guest's",
-    "the physical interrupt is active and nothing can ever deactivate it",
     "entries for ever, no guest instruction retires",
     "the guest waits, nothing is deliverable, and the vCPU never sleeps",
     "two list registers with one INTID",

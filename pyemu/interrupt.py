@@ -11,19 +11,32 @@ from typing import Any
 __all__ = ["ctrl_c"]
 
 
+class _Pressed(list[bool]):
+    """The flag as the signal's handler; an enclosing one hears of it, too."""
+
+    def __init__(self) -> None:
+        super().__init__([False])
+        self.around: Any = None
+
+    def __call__(self, number: int, frame: Any) -> None:
+        self[0] = True
+        if isinstance(self.around, _Pressed):
+            self.around(number, frame)
+
+
 @contextmanager
 def ctrl_c() -> Iterator[list[bool]]:
-    """Turn SIGINT into ``flag[0]`` for a while, in the main thread only."""
-    pressed = [False]
+    """Turn SIGINT into ``flag[0]`` for a while, in the main thread only.
+
+    May be nested, as a row of runs is around each run: every flag is set.
+    """
+    pressed = _Pressed()
     if threading.current_thread() is not threading.main_thread():
         yield pressed
         return
 
-    def on_signal(_number: int, _frame: Any) -> None:
-        pressed[0] = True
-
-    before = signal.signal(signal.SIGINT, on_signal)
+    pressed.around = signal.signal(signal.SIGINT, pressed)
     try:
         yield pressed
     finally:
-        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+        signal.signal(signal.SIGINT, pressed.around or signal.SIG_DFL)

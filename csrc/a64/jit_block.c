@@ -333,7 +333,8 @@ void a64_jit_translate(struct a64_jit *jit, struct a64_mem *mem, struct a64_code
         jit->used = jit->first;
         jit->gen++;
     }
-    uint32_t begin = jit->used;
+    /* fetched in blocks of 32 bytes: where a loop lies must not change its speed */
+    uint32_t begin = (jit->used + 31U) & ~31U;
     e.at = jit->rw + begin;
     jit->n_places = 0;
     for (;;) {

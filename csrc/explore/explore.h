@@ -113,7 +113,6 @@ enum ex_detail {
     EXD_CNTVOFF,         /* I9: guest sees another offset */
     EXD_CNTVOFF_HOST,    /* I9: nVHE user space sees an offset */
     EXD_CNTHCTL,         /* I9: traps of the physical timer */
-    EXD_NO_OWNER,        /* I10: active, and nothing can ever deactivate it */
     EXD_NO_PROGRESS,     /* I11: entries for ever, no guest instruction */
     EXD_NO_SLEEP,        /* I12: blocks for ever, nothing deliverable */
     EXD_LR_TWICE,        /* I13 */

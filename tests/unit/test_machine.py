@@ -9,6 +9,7 @@ import pytest
 
 import pyemu as pe
 from pyemu.guest.ops import PPI_VTIMER
+from pyemu.interrupt import ctrl_c
 from pyemu.machine import NEVER_CYC
 
 UNIT = pe.Host(profile="unit", gic="v3", vhe=True, tick_hz=0)
@@ -126,6 +127,17 @@ def test_ctrl_c_stops_within_a_second_and_keeps_the_result():
     assert res.meta["stop"] == "interrupted"
     assert res.n_exits > 0
     assert "Interrupted" in str(res)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_ctrl_c_reaches_every_flag_around_it():
+    """What runs many machines hears of a Ctrl-C that fell inside one of them."""
+    handler = signal.getsignal(signal.SIGINT)
+    with ctrl_c() as outer:
+        with ctrl_c() as inner:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert inner[0]
+        assert outer[0]
     assert signal.getsignal(signal.SIGINT) is handler
 
 
