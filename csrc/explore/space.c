@@ -7,82 +7,12 @@
 #include <string.h>
 
 #include "explore/explore.h"
+#include "explore/fields.h"
 #include "hw/gic.h"
 #include "hw/timer.h"
 
-#ifdef __GNUC__
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 8")
-#else
-#define ALWAYS_INLINE static inline
-#define UNROLL
-#endif
-
 /* Bits of a vCPU and of a pCPU without what only some have; ex_encode checks. */
-enum { VCPU_BITS = 184, PCPU_BITS = 74, RARE_BITS = 7, LR_BITS = 7, PART_WORDS = 3 };
-
-/*
- * A part of a state, in words of its own: its fields stand where the compiler can
- * tell, so that a part is built in registers. Parts are then strung together.
- */
-struct codec {
-    uint64_t w[PART_WORDS + 1];
-    uint32_t bit;
-    uint64_t deadlines; /* bitmap of offsets from now */
-    uint64_t now_cyc;
-};
-
-/* The words of a whole state, and how far they have been written or read. */
-struct tape {
-    uint64_t *w;
-    uint32_t bit;
-};
-
-ALWAYS_INLINE void tape_put(struct tape *t, const uint64_t *part, uint32_t n_bits)
-{
-    const uint32_t at = t->bit & 63U;
-    uint64_t *w = t->w + (t->bit >> 6);
-
-    t->bit += n_bits;
-    for (uint32_t i = 0; 64 * i < n_bits; i++) {
-        w[i] |= part[i] << at;
-        if (at != 0)
-            w[i + 1] |= part[i] >> (64 - at);
-    }
-}
-
-ALWAYS_INLINE void tape_get(struct tape *t, uint64_t *part, uint32_t n_bits)
-{
-    const uint32_t at = t->bit & 63U;
-    const uint64_t *w = t->w + (t->bit >> 6);
-
-    t->bit += n_bits;
-    for (uint32_t i = 0; 64 * i < n_bits; i++)
-        part[i] = at == 0 ? w[i] : w[i] >> at | w[i + 1] << (64 - at);
-}
-
-/* One field of n bits (1 to 18), read or written; it may lie across two words. */
-ALWAYS_INLINE uint64_t field(struct codec *c, bool reading, uint64_t v, uint32_t n)
-{
-    const uint32_t at = c->bit & 63U;
-    uint64_t *w = &c->w[c->bit >> 6];
-    const uint64_t mask = (UINT64_C(1) << n) - 1U;
-
-    c->bit += n;
-    if (reading) {
-        uint64_t got = w[0] >> at;
-
-        if (at + n > 64)
-            got |= w[1] << (64 - at);
-        return got & mask;
-    }
-    w[0] |= (v & mask) << at;
-    if (at + n > 64)
-        w[1] |= (v & mask) >> (64 - at);
-    return v;
-}
-
-#define FIELD(lv, type, n) ((lv) = (type)field(c, reading, (uint64_t)(lv), (n)))
+enum { VCPU_BITS = 184, PCPU_BITS = 74, RARE_BITS = 7, LR_BITS = 7 };
 
 static const uint16_t INTIDS[4] = {INTID_SPURIOUS, INTID_VTIMER, INTID_PTIMER,
                                    EX_OTHER_SGI};
@@ -152,7 +82,9 @@ static uint64_t lr_code(const struct list_register *lr)
 static void lr_of(struct list_register *lr, uint64_t code, const struct vcpu *any)
 {
     lr->vintid = INTIDS[code & 3U];
-    lr->source = (uint8_t)((code >> 3 & 1U) | ((code & 4U) != 0 ? (uint64_t)LR_EOI : 0U));
+    lr->source = (uint8_t)(code >> 3 & 1U);
+    if ((code & 4U) != 0)
+        lr->source |= LR_EOI;
     lr->state = (uint8_t)(code >> 4 & 3U);
     lr->hw = (uint8_t)(code >> 6 & 1U);
     lr->pintid = lr->hw != 0 ? lr->vintid : 0;
