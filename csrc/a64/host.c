@@ -4,6 +4,7 @@
 
 #include "a64.h"
 #include "bits.h"
+#include "debug.h"
 #include "decode.h"
 #include "flags.h"
 #include "mem.h"
@@ -124,6 +125,7 @@ int a64_cpu_load(struct a64_cpu *cpu, const void *buf, size_t len)
     a64_soft_flush(cpu);
     a64_mode_changed(cpu);
     a64_watch_reservation(cpu);
+    (void)a64_debug_changed(cpu);
     return A64_OK;
 }
 
