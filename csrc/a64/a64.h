@@ -63,7 +63,8 @@ enum a64_stop {
     A64_STOP_YIELD,       /* done: YIELD, only with A64_ON_YIELD */
     A64_STOP_MARK,        /* done: HINT 80 to 95, which nobody allocates; number in
                              value; only with A64_ON_MARK */
-    A64_STOP_WATCHPOINT   /* retry: a watched access, at va; the next run does it */
+    A64_STOP_WATCHPOINT   /* retry: an access to the watched va, of the watchpoint with
+                             value as its `on`; the next run does it */
 };
 
 enum { A64_ON_BRK = 1, A64_ON_SEV = 2, A64_ON_YIELD = 4, A64_ON_MARK = 8 };
@@ -259,6 +260,10 @@ int a64_watchpoint(struct a64_cpu *cpu, const struct a64_watchpoint *w, bool ins
 size_t a64_cpu_save_size(void);
 int a64_cpu_save(const struct a64_cpu *cpu, void *buf, size_t len);
 int a64_cpu_load(struct a64_cpu *cpu, const void *buf, size_t len);
+/* What of a record cannot be a state of this CPU or memory; NULL: all can. Loading
+ * checks as well, and changes nothing if it refuses. */
+const char *a64_cpu_check(const struct a64_cpu *cpu, const void *buf, size_t len);
+const char *a64_mem_check(const struct a64_mem *mem, const void *buf, size_t len);
 size_t a64_mem_save_size(const struct a64_mem *mem);
 int a64_mem_save(const struct a64_mem *mem, void *buf, size_t len);
 int a64_mem_load(struct a64_mem *mem, const void *buf, size_t len);

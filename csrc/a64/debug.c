@@ -187,18 +187,17 @@ static bool guest_watches(struct a64_cpu *cpu, const struct a64_data *d, uint64_
 }
 
 /* The debugger's: reported before the access, as hardware does it, once. */
-static bool host_watches(const struct a64_cpu *cpu, const struct a64_data *d,
-                         uint64_t va, uint32_t len)
+static const struct a64_watchpoint *host_watches(const struct a64_cpu *cpu,
+                                                 const struct a64_data *d, uint64_t va,
+                                                 uint32_t len)
 {
-    if (cpu->a.skip_wp == cpu->a.pc + 1)
-        return false;
-    for (uint32_t i = 0; i < cpu->n_wp; i++) {
+    const uint32_t on = d->write ? A64_WATCH_WRITE : A64_WATCH_READ;
+    for (uint32_t i = 0; i < cpu->n_wp && cpu->a.skip_wp != cpu->a.pc + 1; i++) {
         const struct a64_watchpoint *w = &cpu->wp[i];
-        if ((w->on & (d->write ? A64_WATCH_WRITE : A64_WATCH_READ)) != 0 &&
-            va < w->va + w->len && w->va < va + len)
-            return true;
+        if ((w->on & on) != 0 && va < w->va + w->len && w->va < va + len)
+            return w;
     }
-    return false;
+    return NULL;
 }
 
 enum a64_x a64_watch(struct a64_cpu *cpu, const struct a64_data *d, uint64_t va,
@@ -206,9 +205,13 @@ enum a64_x a64_watch(struct a64_cpu *cpu, const struct a64_data *d, uint64_t va,
 {
     if (guest_watches(cpu, d, va, len))
         return X_EXC;
-    if (!host_watches(cpu, d, va, len))
+    const struct a64_watchpoint *w = host_watches(cpu, d, va, len);
+    if (w == NULL)
         return X_NEXT;
-    cpu->a.exit = (struct a64_exit){ .pc = cpu->a.pc, .va = va, .is_write = d->write };
+    cpu->a.exit = (struct a64_exit){ .pc = cpu->a.pc,
+                                     .va = va < w->va ? w->va : va,
+                                     .value = w->on,
+                                     .is_write = d->write };
     cpu->a.skip_wp = cpu->a.pc + 1;
     cpu->stop = A64_STOP_WATCHPOINT;
     return X_STOP;

@@ -226,7 +226,7 @@ def test_the_hosts_watchpoint_stops_once_before_the_access():
     w = ffi.new("struct a64_watchpoint *", (DATA + 4, 1, lib.A64_WATCH_WRITE))
     assert lib.a64_watchpoint(cpu.p, w, True) == 0
     assert cpu.run(100) == "WATCHPOINT"
-    assert (cpu.exit.va, cpu["pc"], mem.r64(DATA)) == (DATA, RAM + 4, 0)
+    assert (cpu.exit.va, cpu["pc"], mem.r64(DATA)) == (DATA + 4, RAM + 4, 0)
     assert cpu.run(100) == "HVC" and (cpu[2], cpu.exit.value) == (7, 9)
     assert lib.a64_watchpoint(cpu.p, w, False) == 0
     assert lib.a64_watchpoint(cpu.p, w, False) == lib.A64_EINVAL
