@@ -48,6 +48,8 @@ static const char *bad_pstate(const struct a64_arch *a)
         return "irq, fiq, serror or event";
     if ((a->daif & ~0x3c0u) != 0 || a->fc > 1)
         return "daif or flags";
+    if (a->ss > 1 || a->stepped > 2)
+        return "ss or stepped";
     if (a->x[R_ZERO] != 0)
         return "the zero register";
     return a->serror_iss >> 25 != 0 || a->stop_on > 15 ? "serror_iss or stop_on" : NULL;
