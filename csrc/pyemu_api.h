@@ -215,6 +215,7 @@ enum pyemu_prim {
     PYEMU_P_SCHED_SWITCH,   /* context switch */
     PYEMU_P_WAKEUP,         /* try_to_wake_up */
     PYEMU_P_IDLE_EXIT,
+    PYEMU_P_IDLE_ENTER,     /* nothing left to run */
     PYEMU_P_HRTIMER_ARM,
     PYEMU_P_HRTIMER_CANCEL,
     PYEMU_P_ISR_TIMER,      /* host timer handler, per interrupt */
