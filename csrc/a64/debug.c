@@ -5,6 +5,7 @@
 #include "bits.h"
 #include "except.h"
 #include "exec.h"
+#include "mem.h"
 #include "mmu.h"
 
 enum { REG_BVR, REG_BCR, REG_WVR, REG_WCR };

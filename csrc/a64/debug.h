@@ -1,5 +1,5 @@
-/* Self-hosted debug: breakpoints, watchpoints and software step of the guest itself, and
- * watchpoints of whoever debugs the guest. Arm ARM D2 "AArch64 Self-hosted Debug". */
+/* Self-hosted debug: breakpoints, watchpoints and software step of the guest itself,
+ * and watchpoints of whoever debugs the guest. Arm ARM D2 "Self-hosted Debug". */
 #ifndef A64_DEBUG_H
 #define A64_DEBUG_H
 
@@ -27,7 +27,8 @@ bool a64_debug_changed(struct a64_cpu *cpu);
 enum a64_stop a64_debug_exec(struct a64_cpu *cpu);
 
 /* An access to [va, va + len) that translates and is allowed. X_NEXT: not watched;
- * X_EXC: the guest has its exception; X_STOP: the host watches. Requires: cpu->watch. */
+ * X_EXC: the guest has its exception; X_STOP: the host watches. Requires: cpu->watch.
+ */
 enum a64_x a64_watch(struct a64_cpu *cpu, const struct a64_data *d, uint64_t va,
                      uint32_t len);
 

@@ -7,7 +7,8 @@
 #include "flags.h"
 #include "mmu.h"
 
-enum { PSR_M_EL1H = 5, PSR_IL = 1 << 20, PSR_SS = 1 << 21, PSR_PAN = 1 << 22, PSR_DAIF = 0x3c0 };
+enum { PSR_M_EL1H = 5, PSR_IL = 1 << 20, PSR_SS = 1 << 21,
+       PSR_PAN = 1 << 22, PSR_DAIF = 0x3c0 };
 enum { VEC_SYNC = 0x000, VEC_IRQ = 0x080, VEC_FIQ = 0x100, VEC_SERROR = 0x180 };
 
 uint64_t a64_pstate(const struct a64_cpu *cpu)
