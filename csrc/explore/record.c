@@ -7,11 +7,16 @@
 
 #include "explore/rules.h"
 
-bool ex_records(const struct pyemu_explorer *x)
+bool ex_wants_cycles(const struct pyemu_explore_config *cfg)
 {
     const uint64_t live = bit64(2) | bit64(4) | bit64(11) | bit64(12);
 
-    return (x->cfg.invariants & live) != 0;
+    return (cfg->invariants & live) != 0;
+}
+
+bool ex_records(const struct pyemu_explorer *x)
+{
+    return ex_wants_cycles(&x->cfg);
 }
 
 static uint64_t state_bytes(void)

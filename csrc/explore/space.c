@@ -267,7 +267,10 @@ ALWAYS_INLINE void pass_vcpu(struct codec *c, bool reading, struct pyemu_explore
     pass_place(c, reading, v);
     pass_guest(c, reading, v);
     FIELD(m->threads[i].state, uint32_t, 3);
-    FIELD(m->threads[i].pcpu, uint32_t, 1);
+    uint64_t where = field(c, reading, m->threads[i].pcpu ^ c->swap_p, 1);
+
+    if (reading)
+        m->threads[i].pcpu = (uint32_t)where;
     FIELD(v->woken, uint8_t, 1);
     UNROLL
     for (uint32_t t = 0; t < N_TIMERS; t++) {
@@ -276,7 +279,11 @@ ALWAYS_INLINE void pass_vcpu(struct codec *c, bool reading, struct pyemu_explore
         pass_timer(c, reading, &v->mem[t], off[t]);
         pass_timer(c, reading, &g->t[t], off[t]);
         FIELD(g->high[t], uint8_t, 1);
-        FIELD(n->queued, uint32_t, 2);
+        uint64_t on =
+            field(c, reading, n->queued == 0 ? 0 : ((n->queued - 1U) ^ c->swap_p) + 1U, 2);
+
+        if (reading)
+            n->queued = (uint32_t)on;
         uint64_t key = n->queued != 0 ? n->key : 0;
 
         pass_deadline(c, reading, &key);
@@ -334,7 +341,7 @@ ALWAYS_INLINE void pass_isr(struct codec *c, bool reading, struct pcpu *p)
 ALWAYS_INLINE void pass_thread(struct codec *c, bool reading, uint32_t *thread)
 {
     const uint64_t code =
-        field(c, reading, *thread == PYEMU_NONE ? 0 : *thread + 1U, 2);
+        field(c, reading, *thread == PYEMU_NONE ? 0 : (*thread ^ c->swap_v) + 1U, 2);
 
     if (reading)
         *thread = code == 0 ? PYEMU_NONE : (uint32_t)code - 1U;
@@ -386,10 +393,10 @@ ALWAYS_INLINE void pass_pcpu(struct codec *c, bool reading, struct pyemu_explore
 }
 
 static void put_vcpu(struct pyemu_explorer *x, struct tape *t, uint32_t i,
-                     uint64_t deadlines)
+                     const struct codec *as)
 {
     struct vcpu *v = &x->m->vcpus[i];
-    struct codec c = {.deadlines = deadlines, .now_cyc = x->m->pcpus[0].now_cyc};
+    struct codec c = *as;
 
     pass_vcpu(&c, false, x, i);
     ASSERT(x->m, c.bit == VCPU_BITS);
@@ -399,10 +406,10 @@ static void put_vcpu(struct pyemu_explorer *x, struct tape *t, uint32_t i,
 }
 
 static void put_pcpu(struct pyemu_explorer *x, struct tape *t, uint32_t i,
-                     uint64_t deadlines)
+                     const struct codec *as)
 {
     struct pcpu *p = &x->m->pcpus[i];
-    struct codec c = {.deadlines = deadlines, .now_cyc = x->m->pcpus[0].now_cyc};
+    struct codec c = *as;
 
     pass_pcpu(&c, false, x, i);
     ASSERT(x->m, c.bit == PCPU_BITS);
@@ -410,22 +417,51 @@ static void put_pcpu(struct pyemu_explorer *x, struct tape *t, uint32_t i,
     pass_lrs(t, false, p->lr, p->n_lrs, NULL);
 }
 
-void ex_encode(struct pyemu_explorer *x, uint64_t *w)
+/* The state with its vCPUs, its pCPUs, or both named the other way round. */
+static void encode_as(struct pyemu_explorer *x, uint64_t *w, struct codec *as)
 {
     const struct pyemu_config *cfg = &x->m->s->cfg;
     struct tape t = {.w = w};
 
-    ex_tidy(x);
-    ex_float(x);
-    const uint64_t deadlines = ex_deadlines(x);
-
     for (uint32_t i = 0; i < EX_MAX_WORDS; i++)
         w[i] = 0;
     for (uint32_t i = 0; i < cfg->n_vcpus; i++)
-        put_vcpu(x, &t, i, deadlines);
+        put_vcpu(x, &t, i ^ as->swap_v, as);
     for (uint32_t i = 0; i < cfg->n_pcpus; i++)
-        put_pcpu(x, &t, i, deadlines);
+        put_pcpu(x, &t, i ^ as->swap_p, as);
     ASSERT(x->m, t.bit <= 64 * x->n_words);
+}
+
+static bool is_less(const uint64_t *a, const uint64_t *b, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (a[i] != b[i])
+            return a[i] < b[i];
+    return false;
+}
+
+struct ex_names ex_encode(struct pyemu_explorer *x, uint64_t *w)
+{
+    struct codec as = {.now_cyc = x->m->pcpus[0].now_cyc};
+    struct ex_names names = {0, 0};
+    uint64_t other[EX_MAX_WORDS];
+
+    ex_tidy(x);
+    ex_float(x);
+    as.deadlines = ex_deadlines(x);
+    encode_as(x, w, &as);
+    for (uint32_t n = 1; n < 4; n++) { /* the least of its forms stands for all */
+        as.swap_v = n & 1U;
+        as.swap_p = n >> 1;
+        if ((as.swap_v & ~x->swaps.vcpu) != 0 || (as.swap_p & ~x->swaps.pcpu) != 0)
+            continue;
+        encode_as(x, other, &as);
+        if (!is_less(other, w, x->n_words))
+            continue;
+        memcpy(w, other, sizeof other);
+        names = (struct ex_names){as.swap_v, as.swap_p};
+    }
+    return names;
 }
 
 static void derive_pcpu(struct pcpu *p)
