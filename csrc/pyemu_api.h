@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Raised by one whenever anything below changes; the Python side compares it. */
-enum pyemu_version { PYEMU_API_VERSION = 6 };
+enum pyemu_version { PYEMU_API_VERSION = 7 };
 
 enum pyemu_status {
     PYEMU_OK = 0,
@@ -638,12 +638,15 @@ struct pyemu_vcpu_state {
     uint64_t list_pos;
     uint64_t list_end;
     uint64_t compute_left_cyc;
+    uint64_t compute_saved_cyc; /* of the compute that an interrupt broke off */
+    uint64_t n_draws;           /* random numbers its program has drawn */
     uint32_t list_table;
     uint32_t pc;
     uint32_t irq_return_pc;
     uint32_t iar;
     uint32_t pstate_i;
     uint32_t in_irq;
+    uint32_t event;             /* WFE's event register */
     uint32_t powered_off;
     uint32_t vmcr_pmr;
     uint32_t vmcr_eoimode;

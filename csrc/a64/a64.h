@@ -248,6 +248,10 @@ int a64_breakpoint(struct a64_cpu *cpu, uint64_t pc, bool insert);
 size_t a64_cpu_save_size(void);
 int a64_cpu_save(const struct a64_cpu *cpu, void *buf, size_t len);
 int a64_cpu_load(struct a64_cpu *cpu, const void *buf, size_t len);
+/* What of a record cannot be a state of this CPU or memory; NULL: all can. Loading
+ * checks as well, and changes nothing if it refuses. */
+const char *a64_cpu_check(const struct a64_cpu *cpu, const void *buf, size_t len);
+const char *a64_mem_check(const struct a64_mem *mem, const void *buf, size_t len);
 size_t a64_mem_save_size(const struct a64_mem *mem);
 int a64_mem_save(const struct a64_mem *mem, void *buf, size_t len);
 int a64_mem_load(struct a64_mem *mem, const void *buf, size_t len);

@@ -8,10 +8,11 @@ vgic (docs/semantics.md 2.4).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from .. import _ffi
 from ..assemble import Blueprint
+from ..errors import ConfigError
 from . import VIRT, Board, Gic
 from .port import MemoryPort
 
@@ -94,6 +95,11 @@ class CorePort:
         """Return KVM's affinity of a vCPU."""
         return self._rest.affinity(vcpu)
 
+    @property
+    def rest(self) -> MemoryPort:
+        """What is kept beside the core; the core's snapshot has all else."""
+        return self._rest
+
 
 class VmGics:
     """The register models of all VMs of a machine, made when first accessed."""
@@ -108,14 +114,70 @@ class VmGics:
         code = self._blueprint.workloads[vm].code
         return Board(*code.board.frames) if code else VIRT
 
+    def _made(self, vm: int) -> Gic:
+        """Return a VM's model as it is after reset."""
+        n = self._blueprint.vms[vm].n_vcpus
+        version = 2 if self._blueprint.gic == "v2" else 3
+        port = CorePort(self._core, self._blueprint.first_vcpu(vm), n, version)
+        return Gic(port, version, self._frames(vm))
+
+    def state(self, vm: int) -> dict[str, Any] | None:
+        """Return what the model holds beside the core; None before any access."""
+        gic = self._gics.get(vm)
+        if gic is None or not isinstance(gic.port, CorePort):
+            return None
+        return {
+            "enabled": gic.distributor.enabled,
+            "facts": gic.port.rest.state(),
+            "interfaces": gic.cpu_interface.state(),
+        }
+
+    def check(self, vm: int, state: Any) -> None:
+        """Refuse what cannot be a state of a VM's model.
+
+        Raises
+        ------
+        ValueError
+            For another type or size, an unknown fact, a value out of range.
+        """
+        if state is None:
+            return
+        try:
+            self._restored(vm, state)
+        except (TypeError, KeyError, IndexError, ConfigError) as exc:
+            raise ValueError(f"no state of this controller: {exc}") from None
+
+    def put_back(self, vm: int, state: Any) -> None:
+        """Restore what `check` has let through."""
+        if state is None:
+            self._gics.pop(vm, None)
+        else:
+            self._gics[vm] = self._restored(vm, state)
+
+    def _restored(self, vm: int, state: Any) -> Gic:
+        gic = self._made(vm)
+        if set(state) != {"enabled", "facts", "interfaces"}:
+            raise KeyError("enabled, facts, interfaces")
+        if not isinstance(gic.port, CorePort) or type(state["enabled"]) is not bool:
+            raise TypeError("enabled is neither true nor false")
+        gic.distributor.enabled = state["enabled"]
+        for vcpu, intid, field, value in state["facts"]:
+            if any(type(n) is not int for n in (vcpu, intid, value)):
+                raise TypeError(f"fact {field!r:.40} of {intid!r:.40}")
+        gic.port.rest.put_back(state["facts"])
+        rows = state["interfaces"]
+        if len(rows) != gic.port.n_vcpus or any(len(row) != 5 for row in rows):
+            raise IndexError("interfaces of another number of vCPUs")
+        if any(type(n) is not int or not 0 <= n < 2**32 for row in rows for n in row):
+            raise TypeError("a register of a CPU interface")
+        gic.cpu_interface.put_back(rows)
+        return gic
+
     def answer(self, vcpu: int) -> None:
         """Answer the distributor access that a vCPU waits for."""
         vm, index = self._blueprint.vm_of(vcpu)
         if vm not in self._gics:
-            n = self._blueprint.vms[vm].n_vcpus
-            version = 2 if self._blueprint.gic == "v2" else 3
-            port = CorePort(self._core, vcpu - index, n, version)
-            self._gics[vm] = Gic(port, version, self._frames(vm))
+            self._gics[vm] = self._made(vm)
         gic, access = self._gics[vm], self._core.mmio(vcpu)
         address, size = access["address"], access["size"]
         if access["is_write"]:

@@ -20,6 +20,8 @@ class Bus:
     ----------
     outcomes
         What each VM has said, by its index.
+    gics
+        Interrupt controllers, by the same.
     span
         Trace records of the measured region: the first, and the one after its last.
     """
@@ -27,7 +29,7 @@ class Bus:
     def __init__(self, core: _ffi.Core, blueprint: Blueprint) -> None:
         self._core = core
         self._blueprint = blueprint
-        self._gics = VmGics(core, blueprint)
+        self.gics = VmGics(core, blueprint)
         self._region: bool | None = None
         self.span = (0, 0)
         self._asking = 0
@@ -42,6 +44,10 @@ class Bus:
             specs = work.code.board.devices if work.code else ()
             own = [spec for spec in specs if spec.kind != CONSOLE]
             self._devices.append([(spec, make(spec, wires)) for spec in own])
+
+    def devices(self, vm: int) -> list[Device]:
+        """Return a VM's devices in the order of its board."""
+        return [device for _, device in self._devices[vm]]
 
     def _wires(self, vm: int) -> Wires:
         return Wires(
@@ -96,7 +102,7 @@ class Bus:
             return reason == "mark"
         access = self._core.mmio(vcpu)
         if not access["is_user"]:
-            self._gics.answer(vcpu)
+            self.gics.answer(vcpu)
             return False
         vm, index = self._blueprint.vm_of(vcpu)
         device, offset = self._find(vm, index, access)
