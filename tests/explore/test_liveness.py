@@ -37,7 +37,7 @@ def test_without_its_icactiver_nothing_deactivates(name, step):
 
 
 def test_a_user_space_irqchip_has_nobody_else_to_deactivate():
-    """I10, B05 (b): no list register; the mask that pokes ICACTIVER goes by the level."""
+    """I10, B05 (b): no list register; the mask goes by the level."""
     policy = pe.policy.get("lazy")
     assert not broken(policy, 10, user_irqchip=True)
     deaf = policy.without("vtimer_isr:level_v_set")
@@ -57,7 +57,7 @@ def test_a_raised_line_that_is_not_injected_equals_no_hardware():
 
 
 def test_an_hrtimer_has_locals_of_its_own():
-    """Its handler, on one pCPU, meets load of the same vCPU on the other: 30 stays low."""
+    """Its handler on one pCPU meets load of its vCPU on the other: 30 stays low."""
     alphabet = ("step", "guest", "tick", "sched_in", "preempt")
     alphabet += ("ctl_on", "cval_soon", "mask", "wfi", "hvc")
     found = pe.explore("lazy-fixed", pcpus=2, alphabet=alphabet, invariants=["I15"])
