@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Raised by one whenever anything below changes; the Python side compares it. */
-enum pyemu_version { PYEMU_API_VERSION = 7 };
+enum pyemu_version { PYEMU_API_VERSION = 8 };
 
 enum pyemu_status {
     PYEMU_OK = 0,
@@ -39,7 +39,8 @@ enum pyemu_stop {
     PYEMU_STOP_STEP,        /* the vCPU that steps has executed its instructions */
     PYEMU_STOP_FAULT,       /* the fault plan asks Python (step: enum pyemu_fault) */
     PYEMU_STOP_BROKEN,      /* an invariant does not hold: see pyemu_fault_report */
-    PYEMU_STOP_CONSOLE      /* a UART's text waits: pyemu_console_read */
+    PYEMU_STOP_CONSOLE,     /* a UART's text waits: pyemu_console_read */
+    PYEMU_STOP_WATCH        /* machine code is about to access a watched address */
 };
 
 /* Hooks of a policy: each is an ordered list of guarded primitives. */
@@ -214,6 +215,7 @@ enum pyemu_prim {
     PYEMU_P_SCHED_SWITCH,   /* context switch */
     PYEMU_P_WAKEUP,         /* try_to_wake_up */
     PYEMU_P_IDLE_EXIT,
+    PYEMU_P_IDLE_ENTER,     /* nothing left to run */
     PYEMU_P_HRTIMER_ARM,
     PYEMU_P_HRTIMER_CANCEL,
     PYEMU_P_ISR_TIMER,      /* host timer handler, per interrupt */
@@ -793,9 +795,17 @@ int pyemu_code_sysreg_set(struct pyemu_machine *m, uint32_t vcpu, uint32_t reg,
 /* A breakpoint at an address of every vCPU of a VM; the next run goes past one. */
 int pyemu_code_break(struct pyemu_machine *m, uint32_t vm, uint64_t address,
                      uint32_t insert);
+/* Accesses of a VM's vCPUs to [address, address + n), virtual, that stop; on: 1 loads,
+ * 2 stores, 3 both. The next run goes past one. */
+int pyemu_code_watch(struct pyemu_machine *m, uint32_t vm, uint64_t address, uint64_t n,
+                     uint32_t on);
+int pyemu_code_unwatch(struct pyemu_machine *m, uint32_t vm, uint64_t address,
+                       uint64_t n, uint32_t on);
+/* The watched address that the last WATCH is about. */
+uint64_t pyemu_code_watched(const struct pyemu_machine *m);
 /* Runs stop once this vCPU has executed n instructions; 0xffffffff: none steps. */
 int pyemu_code_step(struct pyemu_machine *m, uint32_t vcpu, uint64_t n);
-/* The vCPU that the last BREAK or STEP is about. */
+/* The vCPU that the last BREAK, WATCH or STEP is about. */
 uint32_t pyemu_code_stopped(const struct pyemu_machine *m);
 /*
  * Exits, guest cycles and handling cycles by function from now on. starts: first

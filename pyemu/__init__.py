@@ -120,7 +120,7 @@ _WHERE: Final = {
     **dict.fromkeys((name for name in __all__ if name.endswith("Error")), "errors"),
     "explain": "explain",
     **dict.fromkeys(("Exploration", "explore"), "explore"),
-    "loads": "guest",
+    "loads": "guest.loads",
     "Load": "guest.loads",
     **dict.fromkeys(("PTIMER", "VTIMER", "Program"), "guest.ops"),
     **dict.fromkeys(("Clock", "Start", "Workload"), "guest.workload"),
@@ -156,7 +156,7 @@ class _Package(ModuleType):
                 raise
             words = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(words) from exc
-        if where:
+        if where and where != f"guest.{name}":  # the module itself is the name
             found = getattr(found, _THERE.get(name, name))
         self.__dict__[name] = found
         return found

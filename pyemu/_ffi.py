@@ -24,7 +24,7 @@ from .errors import (
 
 __all__ = ["API_VERSION", "Core", "borrow", "dtype", "enum", "hist_lows", "trace_hash"]
 
-API_VERSION: Final = 7
+API_VERSION: Final = 8
 NONE_U32: Final = 0xFFFFFFFF
 
 try:

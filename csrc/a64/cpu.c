@@ -4,6 +4,7 @@
 
 #include "a64.h"
 #include "bits.h"
+#include "debug.h"
 #include "decode.h"
 #include "except.h"
 #include "exec.h"
@@ -92,7 +93,7 @@ void a64_reset(struct a64_cpu *cpu, uint64_t pc)
     memset(a->x, 0, sizeof a->x);
     a->sp[0] = a->sp[1] = 0;
     a->el = a->spsel = 1;
-    a->pan = a->il = a->event = 0;
+    a->pan = a->il = a->event = a->ss = a->stepped = 0;
     a->daif = 0x3c0;
     a->excl.size = 0;
     a->fn = a->fc = a->fv = 0;
@@ -107,6 +108,21 @@ void a64_reset(struct a64_cpu *cpu, uint64_t pc)
     a->sr[SR_OSLSR] = 2; /* OS lock set at reset */
     a64_tlb_flush_all(cpu);
     a64_mode_changed(cpu);
+    (void)a64_debug_changed(cpu);
+}
+
+static enum a64_stop run_until_stop(struct a64_cpu *cpu)
+{
+    enum a64_stop stop;
+    do {
+        if (A64_UNLIKELY(cpu->debug))
+            stop = a64_debug_exec(cpu);
+        else if (cpu->mem->jit != NULL && cpu->n_bp == 0)
+            stop = a64_jit_exec(cpu);
+        else
+            stop = a64_exec(cpu);
+    } while (A64_UNLIKELY(stop == (enum a64_stop)STOP_MODE));
+    return stop;
 }
 
 enum a64_stop a64_run(struct a64_cpu *cpu, uint64_t budget_cyc, struct a64_exit *exit)
@@ -116,8 +132,7 @@ enum a64_stop a64_run(struct a64_cpu *cpu, uint64_t budget_cyc, struct a64_exit 
     cpu->a.pending = PEND_NONE;
     cpu->deadline_cyc = cpu->a.now_cyc + budget_cyc;
     a64_soft_catch_up(cpu);
-    bool generated = cpu->mem->jit != NULL && cpu->n_bp == 0;
-    enum a64_stop stop = generated ? a64_jit_exec(cpu) : a64_exec(cpu);
+    enum a64_stop stop = run_until_stop(cpu);
     if (cpu->a.excl.size != 0)
         a64_watch_reservation(cpu);
     if (exit != NULL) {
@@ -144,6 +159,7 @@ static void complete(struct a64_cpu *cpu, enum a64_cost_class class)
     cpu->a.pending = PEND_NONE;
     cpu->a.pc += 4;
     cpu->a.n_insns++;
+    a64_step_advance(cpu);
     cpu->a.now_cyc += cpu->mem->cost[class];
 }
 

@@ -4,6 +4,7 @@
 
 #include "a64.h"
 #include "bits.h"
+#include "debug.h"
 #include "flags.h"
 #include "mem.h"
 #include "mmu.h"
@@ -47,6 +48,8 @@ static const char *bad_pstate(const struct a64_arch *a)
         return "irq, fiq, serror or event";
     if ((a->daif & ~0x3c0u) != 0 || a->fc > 1)
         return "daif or flags";
+    if (a->ss > 1 || a->stepped > 2)
+        return "ss or stepped";
     if (a->x[R_ZERO] != 0)
         return "the zero register";
     return a->serror_iss >> 25 != 0 || a->stop_on > 15 ? "serror_iss or stop_on" : NULL;
@@ -136,6 +139,7 @@ int a64_cpu_load(struct a64_cpu *cpu, const void *buf, size_t len)
     a64_soft_flush(cpu);
     a64_mode_changed(cpu);
     a64_watch_reservation(cpu);
+    (void)a64_debug_changed(cpu);
     return A64_OK;
 }
 

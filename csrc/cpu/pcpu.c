@@ -25,7 +25,11 @@ static void pick_or_idle(struct pyemu_machine *m, struct pcpu *p)
         horizon_update(m, p);
         return;
     }
-    p->idle_exit = 1;
+    if (p->idle_exit == 0) { /* on the way, events and interrupts come first */
+        p->idle_exit = 1;
+        charge(m, p, PYEMU_P_IDLE_ENTER);
+        return;
+    }
     horizon_update(m, p);
     if (p->horizon_cyc > p->now_cyc) {
         p->idle_cyc += p->horizon_cyc - p->now_cyc;

@@ -459,6 +459,7 @@ struct pyemu_machine {
     bool work_waits;               /* queued work runs when the explorer says so */
     uint32_t stop;                 /* enum pyemu_stop + 1, 0 = go on */
     uint32_t stop_vcpu;
+    uint64_t stop_address;         /* of the watchpoint that stopped */
     uint32_t stop_step;
     volatile uint32_t interrupted; /* set by another thread */
     char error[256];

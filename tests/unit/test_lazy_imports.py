@@ -46,6 +46,12 @@ def test_a_function_stays_whatever_is_imported_first():
     assert run("from pyemu import run; print(callable(run))").strip() == "True"
 
 
+@pytest.mark.parametrize("name", ["loads", "policy", "costs", "Guest", "run", "VTIMER"])
+def test_any_name_may_be_the_first(name):
+    """In an interpreter that has imported nothing else."""
+    assert run(f"import pyemu as pe; print(pe.{name} is pe.{name})").strip() == "True"
+
+
 def test_a_guest_starts_without_the_other_commands():
     """Half of a short run is start-up; recordings, studies, plots stay outside."""
     code = (
