@@ -18,7 +18,8 @@ static bool held_in_guest(const struct pyemu_explorer *x, const struct pcpu *p,
     if (p->cur == PYEMU_NONE || x->m->vcpus[p->cur].stage != STAGE_GUEST)
         return false;
     for (uint32_t i = 0; i < p->n_lrs; i++)
-        if (p->lr[i].hw != 0 && p->lr[i].state != LR_INVALID && p->lr[i].pintid == intid)
+        if (p->lr[i].hw != 0 && p->lr[i].pintid == intid &&
+            p->lr[i].state != LR_INVALID)
             return true;
     return false;
 }

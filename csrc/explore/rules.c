@@ -57,7 +57,7 @@ static const struct list_register *lr_of(const struct pcpu *p, uint32_t intid)
  * I15, of a vCPU in its guest: is there an interrupt that it may acknowledge next, as
  * soon as it unmasks, and that hardware would not offer it, or the other way round?
  * Hardware: the timer's line as the guest has programmed it, or its own ISPENDR. What
- * is in service is offered by neither. With few list registers one may wait for its own.
+ * is in service is offered by neither. With few list registers one may wait for one.
  */
 static bool differs(const struct pyemu_explorer *x, uint32_t i)
 {

@@ -16,7 +16,7 @@ struct rule {
     uint32_t needed;     /* event a cycle must have; 0: any cycle */
     uint32_t also;       /* and another one */
     bool only_waits;     /* the guest does nothing but WFI */
-    bool only_exits;     /* this vCPU's guest does nothing but HVC, the others nothing */
+    bool only_exits;     /* this vCPU's guest only HVC, others nothing */
     bool dead_ends;      /* a state without any move breaks it, too */
 };
 
