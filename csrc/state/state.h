@@ -363,8 +363,7 @@ struct machine_state {
     uint64_t tail_guest_cyc; /* guest runs that ended with the program, no exit */
     uint64_t window_start_cyc;
     uint64_t window_end_cyc; /* of the window begun; a message sent may bring it nearer */
-    uint64_t next_move;
-    uint64_t next_outside;
+    uint64_t next_move, next_outside;
     uint64_t msg_seq;
     uint32_t free_msg;
     uint32_t n_live_msgs;

@@ -129,8 +129,8 @@ def test_without_plots_no_matplotlib_is_needed(found, tmp_path, monkeypatch):
 
 def test_the_command(found, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("pyemu.cli.study.study", lambda _progress: found)
-    assert main(["study", "-o", str(tmp_path / "none")]) == 2
-    assert "a folder that is there" in capsys.readouterr().err
+    assert main(["study", "-o", str(tmp_path / "none" / "deeper")]) == 2
+    assert "a folder, or a new one" in capsys.readouterr().err
     assert main(["study", "-o", str(tmp_path), "--no-plots", "--json"]) == 0
     out = json.loads(capsys.readouterr().out)
     assert set(out["break_even_exits"]) == {on.label for on in MACHINES}
