@@ -217,8 +217,13 @@ struct pyemu_explorer {
     uint64_t table_size;
     struct ex_graph graph;
     uint64_t set_bytes;             /* of the visited set */
-    uint64_t transitions;
+    uint64_t transitions;           /* made by this explorer's machine */
+    uint64_t stepped;               /* of the states that have been checked */
+    uint64_t given;                 /* states handed out to be expanded */
     uint64_t checked;               /* states whose moves have been tried */
+    uint64_t level_end;             /* of the depth under way */
+    struct pyemu_explorer **helpers; /* borrowed: each has a machine of its own */
+    uint32_t n_helpers;
     uint32_t depth;
     uint32_t end;
     /* counterexample */
@@ -304,11 +309,24 @@ void ex_check_after(struct pyemu_explorer *x, const struct pcpu *p,
                     const struct vcpu *v, uint32_t prim);
 void ex_note_levels(struct pyemu_explorer *x);
 
-/* search.c */
+/* visited.c */
+uint64_t ex_hash(const uint64_t *w, uint32_t n);
+uint64_t ex_visited_bytes(const struct pyemu_explorer *x);
+void ex_look_ahead(const struct pyemu_explorer *x, uint64_t hash);
+void ex_look_closer(const struct pyemu_explorer *x, uint64_t hash);
+bool ex_reserve(struct pyemu_explorer *x);
 uint32_t ex_find(const struct pyemu_explorer *x, const uint64_t *w);
+uint32_t ex_visit(struct pyemu_explorer *x, const uint64_t *w, uint64_t hash,
+                  uint32_t from, ex_move by);
+
+/* chunk.c */
+void ex_run(struct pyemu_explorer *x, ex_move mv);
+
+/* search.c */
 int ex_search(struct pyemu_explorer *x, struct pyemu_explore_result *out);
 void ex_report(const struct pyemu_explorer *x, struct pyemu_explore_result *out);
-void ex_run(struct pyemu_explorer *x, ex_move mv);
+
+/* path.c */
 int ex_path(struct pyemu_explorer *x, uint32_t state, const ex_move *more,
             uint32_t n_more);
 
@@ -317,8 +335,7 @@ int ex_behaviour(struct pyemu_explorer *x, struct pyemu_explore_behaviour *out);
 
 /* record.c */
 bool ex_records(const struct pyemu_explorer *x);
-bool ex_record_state(struct pyemu_explorer *x, uint32_t n, const ex_move *moves,
-                     uint32_t n_moves);
+bool ex_record_state(struct pyemu_explorer *x, uint32_t n, uint16_t rules, uint8_t due);
 bool ex_record_edge(struct pyemu_explorer *x, ex_move by, uint32_t events, uint32_t to);
 uint64_t ex_record_bytes(const struct pyemu_explorer *x);
 void ex_record_free(struct pyemu_explorer *x);

@@ -107,8 +107,8 @@ static uint32_t line_moves(const struct pyemu_explorer *x, uint32_t i, uint32_t 
     const struct pcpu *p = &x->m->pcpus[i];
     uint32_t n = 0;
 
-    for (uint32_t t = 0; t < N_TIMERS; t++)
-        if (p->line_due_cyc[t] != PYEMU_NEVER && (sees & EX_SEES_LINE) != 0)
+    for (uint32_t t = 0; t < N_TIMERS && (sees & EX_SEES_LINE) != 0; t++)
+        if (p->line_due_cyc[t] != PYEMU_NEVER)
             out[n++] = ex_move_of(p->line_target[t] != 0 ? PYEMU_A_LINE_ASSERT
                                                          : PYEMU_A_LINE_RETIRE,
                                   i, 0, t);
@@ -157,6 +157,8 @@ static uint32_t vcpu_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *
     const uint32_t sees = ex_notices(x, i);
     uint32_t n = 0;
 
+    if (sees == 0 && v->work == 0 && x->ghost[i].stopped == 0 && !user)
+        return 0;
     if (on(x, PYEMU_A_SIGNAL) && (sees & EX_SEES_SIGNAL) != 0 && v->resident != 0 &&
         (v->flags & FLAG(SIGNAL)) == 0)
         out[n++] = ex_move_of(PYEMU_A_SIGNAL, 0, i, 0);
@@ -368,11 +370,24 @@ static void after(struct pyemu_explorer *x, struct pcpu *p)
     ex_check_state(x);
 }
 
+/* Certainly not one step alone, told without asking what else there is. */
+static bool plainly_free(const struct pyemu_explorer *x, const struct pcpu *p)
+{
+    const struct vcpu *v = p->cur == PYEMU_NONE ? NULL : &x->m->vcpus[p->cur];
+
+    if (v == NULL || p->irq_stage != ISR_NONE || (p->flags & FLAG(PIRQ)) != 0)
+        return false;
+    if (v->stage == STAGE_GUEST) /* no step, or several */
+        return v->pstate_i != 0 || vcpuif_hppvi(p, v) < 0;
+    return may_preempt(x, p);
+}
+
 bool ex_forced(struct pyemu_explorer *x, ex_move *mv)
 {
     ex_move moves[EX_MAX_MOVES];
 
-    if (x->cfg.reduce == 0 || x->ticked != 0 || x->found.invariant != 0)
+    if (x->cfg.reduce == 0 || x->ticked != 0 || x->found.invariant != 0 ||
+        plainly_free(x, &x->m->pcpus[0]))
         return false;
     if (ex_moves(x, moves) != 1 || ex_kind(moves[0]) != PYEMU_A_STEP)
         return false;

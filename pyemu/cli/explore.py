@@ -43,6 +43,7 @@ def add(verbs: Any) -> None:
     add_one("--memory", default="8", metavar="GIB", help="bound of the visited set")
     add_one("--alphabet", metavar="A,B", help="a smaller alphabet: never clean")
     add_one("--invariants", metavar="1,3", help="a choice of invariants")
+    add_one("--threads", metavar="N", help="default: one for each CPU")
     add_one("--no-reduce", action="store_true", help="keep and interleave every step")
     add_one("--json", action="store_true", help="print one JSON object")
     add_one("--emit-test", metavar="FILE", help="write a finding as a pytest file")
@@ -75,6 +76,7 @@ def main(args: argparse.Namespace) -> int:
         if chosen is None
         else [parse_int("--invariants", n.lstrip("iI")) for n in chosen],
         reduce=not args.no_reduce,
+        threads=None if args.threads is None else parse_int("--threads", args.threads),
     )
     if args.emit_test is not None:
         _emit(args, found)
