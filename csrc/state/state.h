@@ -362,7 +362,7 @@ struct machine_state {
     uint64_t n_open_before;/* expired and open when the region began */
     uint64_t tail_guest_cyc; /* guest runs that ended with the program, no exit */
     uint64_t window_start_cyc;
-    uint64_t window_end_cyc; /* of the window begun; a message sent may bring it nearer */
+    uint64_t window_end_cyc; /* of the window begun; a message may bring it nearer */
     uint64_t next_move, next_outside;
     uint64_t msg_seq;
     uint32_t free_msg;
