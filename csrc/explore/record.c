@@ -9,9 +9,7 @@
 
 bool ex_records(const struct pyemu_explorer *x)
 {
-    const uint64_t live = bit64(2) | bit64(4) | bit64(11) | bit64(12);
-
-    return (x->cfg.invariants & live) != 0;
+    return (x->cfg.invariants & EX_LIVENESS) != 0;
 }
 
 static uint64_t state_bytes(void)
