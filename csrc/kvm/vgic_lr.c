@@ -80,7 +80,8 @@ static uint32_t pick(struct pyemu_machine *m, struct vcpu *v, uint64_t taken)
         const struct vgic_irq *q = vgic_irq_of(m, v, n);
         const uint32_t key = (q->active != 0 ? 0 : 256U) + q->prio;
 
-        if (vgic_wants(m, v, n) && nth < 64 && !has_bit64(taken, nth) && key < best_key) {
+        if (vgic_wants(m, v, n) && nth < 64 && !has_bit64(taken, nth) &&
+            key < best_key) {
             best = nth;
             best_key = key;
         }
