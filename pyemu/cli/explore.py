@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any, Final
 
-from .. import policy as policies
 from ..errors import ConfigError
 from ..explore import QUIRKS, Exploration, explore
 from ..mutants import check
+from ..policy.reach import load_reachable
 from ..progress import stages
 from ..units import parse_int
 from .options import print_json
@@ -59,7 +59,7 @@ def main(args: argparse.Namespace) -> int:
     if args.mutants is not None:
         return _mutants(args)
     found = explore(
-        policies.load_policy(args.policy),
+        load_reachable(args.policy),
         vcpus=parse_int("--vcpus", args.vcpus),
         pcpus=parse_int("--pcpus", args.pcpus),
         lrs=parse_int("--lrs", args.lrs),
@@ -86,9 +86,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _mutants(args: argparse.Namespace) -> int:
     """Drop each step, swap each pair, and say what became of each mutant."""
-    said = check(
-        policies.load_policy(args.mutants), _names(args.hooks), stages("mutants")
-    )
+    said = check(load_reachable(args.mutants), _names(args.hooks), stages("mutants"))
     if args.json:
         print_json(said)
         return 0
