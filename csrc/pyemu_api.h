@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Raised by one whenever anything below changes; the Python side compares it. */
-enum pyemu_version { PYEMU_API_VERSION = 8 };
+enum pyemu_version { PYEMU_API_VERSION = 9 };
 
 enum pyemu_status {
     PYEMU_OK = 0,
@@ -40,7 +40,8 @@ enum pyemu_stop {
     PYEMU_STOP_FAULT,       /* the fault plan asks Python (step: enum pyemu_fault) */
     PYEMU_STOP_BROKEN,      /* an invariant does not hold: see pyemu_fault_report */
     PYEMU_STOP_CONSOLE,     /* a UART's text waits: pyemu_console_read */
-    PYEMU_STOP_WATCH        /* machine code is about to access a watched address */
+    PYEMU_STOP_WATCH,       /* machine code is about to access a watched address */
+    PYEMU_STOP_PAUSE        /* pause_cyc was reached: nothing has ended */
 };
 
 /* Hooks of a policy: each is an ordered list of guarded primitives. */
@@ -699,6 +700,7 @@ struct pyemu_limits {
     uint64_t until_cyc;        /* host cycle to stop at */
     uint64_t until_guest_cyc;  /* guest cycles of all vCPUs; 0 = no limit */
     uint64_t until_exits;      /* 0 = no limit */
+    uint64_t pause_cyc;        /* come back where it affects nothing, from here on */
 };
 
 struct pyemu_result {
@@ -757,7 +759,7 @@ int pyemu_irq_sgi(struct pyemu_machine *m, uint32_t source, uint32_t target,
 /* The level of an SPI's input changes, by the thread of vCPU `source`. */
 int pyemu_irq_line(struct pyemu_machine *m, uint32_t source, uint32_t intid,
                    uint32_t level);
-/* An SPI goes to vCPU `target` of its VM from its next injection on. */
+/* An SPI goes to vCPU `target` of its VM; one that is pending at the next exit. */
 int pyemu_irq_route(struct pyemu_machine *m, uint32_t vcpu, uint32_t intid,
                     uint32_t target);
 

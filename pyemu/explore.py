@@ -20,7 +20,7 @@ from . import _ffi
 from ._ffi_explore import Explorer
 from .config import whole
 from .errors import unknown_name
-from .exploring import CLAUSES, SECTIONS, timeline
+from .exploring import CLAUSES, CYCLES, SAFETY, SECTIONS, numbers, timeline
 from .exploring_machine import QUIRKS, check_shape, small_core
 from .policy import Policy
 from .policy import get as get_policy
@@ -36,8 +36,6 @@ SNAPSHOT: Final = ("save_vgic", "restore")  # of a whole VM: one vCPU
 # Beside section 8, for single bugs: only where an alphabet names them.
 BESIDE: Final = ("uaccess", "other_active")
 HOTPLUG: Final = ("offline", "online")
-SAFETY: Final = (1, 3, 5, 6, 7, 8, 9, 13, 14)
-CYCLES: Final = (2, 4, 11, 12)
 ENDS: Final = (
     *("every reachable state seen", "an invariant is broken", "depth reached"),
     *("number of states reached", "memory bound reached", "interrupted"),
@@ -183,7 +181,7 @@ def explore(  # noqa: PLR0913
     max_states: int = LIMITS["max_states"],
     max_bytes: int = LIMITS["max_bytes"],
     alphabet: Iterable[str] | None = None,
-    invariants: Iterable[int] | None = None,
+    invariants: Iterable[int | str] | None = None,
     reduce: bool = True,
     symmetry: bool = True,
     threads: int | None = None,
@@ -208,7 +206,7 @@ def explore(  # noqa: PLR0913
         A smaller one, names of `ACTIONS` and `GUEST`: never a clean verdict. If it
         names no guest operation, all of them.
     invariants
-        Numbers from `SAFETY` and `CYCLES`; None: all of them.
+        From `SAFETY` and `CYCLES`, as numbers or names (``I10``); None: all.
     reduce
         Whether outside events wait until something can notice them and steps
         without a choice are passed over; the verdict is the same.
@@ -260,7 +258,7 @@ class Prepared:
         shape: dict[str, Any],
         limits: dict[str, Any],
         alphabet: Iterable[str] | None = None,
-        invariants: Iterable[int] | None = None,
+        invariants: Iterable[int | str] | None = None,
         reduce: bool = True,
         *,
         symmetry: bool = False,
@@ -277,11 +275,7 @@ class Prepared:
         vcpus = int(shape["vcpus"])
         every, ops = whole_alphabet(vcpus, int(shape["pcpus"]))
         chosen, choices = _chosen(every, ops, alphabet)
-        self.wanted = sorted(SAFETY + CYCLES if invariants is None else invariants)
-        for number in self.wanted:
-            if number not in SAFETY + CYCLES:
-                known = [str(n) for n in SAFETY + CYCLES]
-                raise unknown_name("explore.invariant", str(number), known)
+        self.wanted = numbers(invariants)
         config = {
             "actions": _mask("explore.action", chosen, ACTIONS),
             "guest": _mask("explore.guest", choices, GUEST),

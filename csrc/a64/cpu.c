@@ -58,13 +58,28 @@ static void init_id(struct a64_cpu *cpu)
     sr[SR_IDX_ID(7, 1)] = cpu->mem->has_pan ? 1 << 20 : 0; /* ID_AA64MMFR1_EL1 */
 }
 
+/* CPUs that run in turn share the host's first cache: what is hot in each must not lie
+ * at the same offset of a page, where all of them compete for one set. */
+static struct a64_cpu *allocate(uint32_t idx)
+{
+    enum { LINE = 64, HOT_LINES = 13, PAGE = 4096 };
+    uint8_t *block = calloc(1, sizeof(struct a64_cpu) + 2 * (size_t)PAGE);
+    if (block == NULL)
+        return NULL;
+    const size_t to_page = PAGE - (uintptr_t)block % PAGE;
+    const size_t color = (size_t)idx * HOT_LINES * LINE % PAGE;
+    struct a64_cpu *cpu = (struct a64_cpu *)(void *)(block + to_page + color);
+    cpu->block = block;
+    return cpu;
+}
+
 struct a64_cpu *a64_cpu_create(struct a64_mem *mem, const struct a64_cpu_config *config)
 {
     uint32_t pa_bits = config->pa_bits ? config->pa_bits : 40;
     if (!host_is_supported() || mem->n_cpus >= mem->max_cpus || pa_bits < 32 ||
         pa_bits > 48)
         return NULL;
-    struct a64_cpu *cpu = calloc(1, sizeof *cpu);
+    struct a64_cpu *cpu = allocate(mem->n_cpus);
     if (cpu == NULL)
         return NULL;
     cpu->mem = mem;
@@ -84,7 +99,7 @@ void a64_cpu_destroy(struct a64_cpu *cpu)
     if (cpu == NULL)
         return;
     cpu->mem->cpu[cpu->cpu_idx] = NULL; /* the place is not used again */
-    free(cpu);
+    free(cpu->block);
 }
 
 void a64_reset(struct a64_cpu *cpu, uint64_t pc)

@@ -233,6 +233,7 @@ struct a64_cpu {
     uint16_t jit_flags, jit_pad[3];
     a64_call_fn *on_call;
     void *call_context;
+    void *block; /* what free() takes */
     struct a64_stats stats;
     struct a64_ftlb ftlb[N_MODES][FTLB_SIZE];
     struct a64_fetch fetch_cache[2][FETCH_SIZE];

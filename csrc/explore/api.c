@@ -222,10 +222,8 @@ int pyemu_explore_safety(struct pyemu_explorer *x, struct pyemu_explore_result *
 int pyemu_explore_cycles(struct pyemu_explorer *x, uint32_t invariant,
                          struct pyemu_explore_result *out)
 {
-    const bool live =
-        invariant == 2 || invariant == 4 || invariant == 11 || invariant == 12;
-
-    REQUIRE(x->m, live, "invariant %u is not a liveness invariant", invariant);
+    REQUIRE(x->m, invariant < 16 && has_bit64(EX_LIVENESS, invariant),
+            "invariant %u is not a liveness invariant", invariant);
     REQUIRE(x->m, ex_records(x), "no liveness invariant was asked for");
     REQUIRE(x->m, x->end == PYEMU_XE_DONE, "the safety search has not ended");
     const uint64_t asked = x->cfg.invariants;

@@ -301,6 +301,7 @@ static void step(struct pyemu_explorer *x, struct pcpu *p, uint32_t arg)
             v->trap_op = arg - 1U;
         thread_step(x, p, v);
     }
+    ex_note_owners(x);
 }
 
 static void sched_in(struct pyemu_explorer *x, struct pcpu *p, uint32_t t)
@@ -415,9 +416,9 @@ static uint32_t events_of(ex_move mv)
                     : 0U) |
                (ex_arg(mv) == PYEMU_GC_WFI ? EX_EV_WFI : 0U) |
                (ex_arg(mv) >= EX_TRAP_BUSY && ex_arg(mv) <= EX_TRAP ? EX_EV_TRAP : 0U);
-    case PYEMU_A_TICK: return EX_EV_TICK;
+    case PYEMU_A_TICK:
     case PYEMU_A_LINE_ASSERT:
-    case PYEMU_A_LINE_RETIRE: return EX_EV_LINE;
+    case PYEMU_A_LINE_RETIRE: return 0;
     case PYEMU_A_PREEMPT: return EX_EV_PREEMPT;
     case PYEMU_A_WORK_RUN: return 0;
     default: return EX_EV_OUTSIDE;
@@ -442,7 +443,10 @@ void ex_apply(struct pyemu_explorer *x, ex_move mv)
             x->ops[PYEMU_GC_PCVAL_LATE].c = ex_late(x);
         step(x, p, ex_arg(mv));
         break;
-    case PYEMU_A_GUEST: ex_guest(x, p, &m->vcpus[ex_vcpu(mv)], ex_arg(mv)); break;
+    case PYEMU_A_GUEST:
+        ex_guest(x, p, &m->vcpus[ex_vcpu(mv)], ex_arg(mv));
+        ex_note_owners(x);
+        break;
     case PYEMU_A_TICK: tick(x); break;
     case PYEMU_A_PREEMPT: run_sched_out(m, p, &m->vcpus[p->cur]); break;
     case PYEMU_A_SCHED_IN: sched_in(x, p, ex_vcpu(mv)); break;

@@ -9,9 +9,7 @@
 
 bool ex_wants_cycles(const struct pyemu_explore_config *cfg)
 {
-    const uint64_t live = bit64(2) | bit64(4) | bit64(11) | bit64(12);
-
-    return (cfg->invariants & live) != 0;
+    return (cfg->invariants & EX_LIVENESS) != 0;
 }
 
 bool ex_records(const struct pyemu_explorer *x)
