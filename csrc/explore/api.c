@@ -157,7 +157,8 @@ int pyemu_explore_new(struct pyemu_machine *m, const struct pyemu_explore_config
     x->m = m;
     x->cfg = *cfg;
     x->n_words = ex_words(x);
-    x->swaps.vcpu = cfg->symmetry != 0 && m->s->cfg.n_vcpus == 2 && m->s->cfg.n_vms == 1;
+    x->swaps.vcpu =
+        cfg->symmetry != 0 && m->s->cfg.n_vcpus == 2 && m->s->cfg.n_vms == 1;
     x->swaps.pcpu = cfg->symmetry != 0 && m->s->cfg.n_pcpus == 2;
     ASSERT(m, x->n_words < EX_MAX_WORDS);
     if (!begin(x)) {

@@ -380,7 +380,8 @@ static bool plainly_free(const struct pyemu_explorer *x)
     const struct pcpu *p = &x->m->pcpus[0];
     const struct vcpu *v = p->cur == PYEMU_NONE ? NULL : &x->m->vcpus[p->cur];
 
-    if (v == NULL || x->m->s->cfg.n_pcpus != 1 || p->irq_stage != ISR_NONE || (p->flags & FLAG(PIRQ)) != 0)
+    if (v == NULL || x->m->s->cfg.n_pcpus != 1 || p->irq_stage != ISR_NONE ||
+        (p->flags & FLAG(PIRQ)) != 0)
         return false;
     if (v->stage == STAGE_GUEST)
         return v->pstate_i != 0 || vcpuif_hppvi(p, v) < 0;

@@ -279,8 +279,8 @@ ALWAYS_INLINE void pass_vcpu(struct codec *c, bool reading, struct pyemu_explore
         pass_timer(c, reading, &v->mem[t], off[t]);
         pass_timer(c, reading, &g->t[t], off[t]);
         FIELD(g->high[t], uint8_t, 1);
-        uint64_t on =
-            field(c, reading, n->queued == 0 ? 0 : ((n->queued - 1U) ^ c->swap_p) + 1U, 2);
+        const uint32_t armed = n->queued == 0 ? 0 : ((n->queued - 1U) ^ c->swap_p) + 1U;
+        uint64_t on = field(c, reading, armed, 2);
 
         if (reading)
             n->queued = (uint32_t)on;
