@@ -52,7 +52,8 @@ ALWAYS_INLINE uint64_t lr_code(const struct list_register *lr)
            (uint64_t)(lr->hw & 1U) << 6;
 }
 
-ALWAYS_INLINE void lr_of(struct list_register *lr, uint64_t code, const struct vcpu *any)
+ALWAYS_INLINE void lr_of(struct list_register *lr, uint64_t code,
+                         const struct vcpu *any)
 {
     lr->vintid = INTIDS[code & 3U];
     lr->source = (uint8_t)(code >> 3 & 1U);
