@@ -61,6 +61,7 @@ def test_states_a_second_beside_spin(benchmark, emulated_rows, tmp_path):
             "invariants": SAFETY,
             "reduce": False,
             "max_states": MAX_STATES,
+            "threads": 1,
         },
         rounds=1,
     )

@@ -227,7 +227,7 @@ def explore(  # noqa: PLR0913
     shape |= {"user_irqchip": user_irqchip, "quirks": list(quirks)}
     limits = {"max_states": max_states, "max_bytes": max_bytes, "depth": depth}
     workers = usable_cpus() if threads is None else threads
-    wanted = SAFETY + CYCLES if invariants is None else tuple(invariants)
+    wanted = numbers(invariants)
     safety = [n for n in wanted if n not in CYCLES]
     first = None
     if symmetry and max(vcpus, pcpus) > 1 and safety:

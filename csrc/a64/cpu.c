@@ -63,12 +63,13 @@ static void init_id(struct a64_cpu *cpu)
 static struct a64_cpu *allocate(uint32_t idx)
 {
     enum { LINE = 64, HOT_LINES = 13, PAGE = 4096 };
-    uint8_t *block = calloc(1, sizeof(struct a64_cpu) + 2 * (size_t)PAGE);
+    const size_t size = (sizeof(struct a64_cpu) / PAGE + 2) * PAGE;
+    uint8_t *block = aligned_alloc(PAGE, size);
     if (block == NULL)
         return NULL;
-    const size_t to_page = PAGE - (uintptr_t)block % PAGE;
+    memset(block, 0, size);
     const size_t color = (size_t)idx * HOT_LINES * LINE % PAGE;
-    struct a64_cpu *cpu = (struct a64_cpu *)(void *)(block + to_page + color);
+    struct a64_cpu *cpu = (struct a64_cpu *)(void *)(block + color);
     cpu->block = block;
     return cpu;
 }

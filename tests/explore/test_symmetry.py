@@ -95,6 +95,15 @@ def test_liveness_follows_in_a_pass_over_all_names():
     assert found.to_dict()["safety_pass"]["states"] == found.safety_pass.states
 
 
+def test_liveness_by_name_is_liveness():
+    """I15 is no safety invariant, however it is written."""
+    few = ("step", "sched_in", "guest", "hvc")
+    found = pe.explore("lazy-fixed", vcpus=2, alphabet=few, invariants=["I15"])
+    assert found.ended
+    assert found.invariants == [15]
+    assert found.safety_pass is None
+
+
 def test_liveness_with_symmetry_is_refused():
     """By name: the core would mix up which vCPU waits."""
     with pytest.raises(pe.ConfigError, match="symmetry"):
