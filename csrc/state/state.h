@@ -275,6 +275,7 @@ struct pcpu {
     uint8_t eisr;          /* an LR with LR_EOI has been deactivated */
     uint8_t stale;         /* bit per timer: CTL reads back old ISTATUS */
     uint8_t device_pending;
+    uint8_t tick_off;      /* idle: the tick came once and was stopped */
     uint32_t irq_pc;
     uint32_t irq_first;    /* this IAR read is the first of the exception */
     uint64_t irq_scratch;  /* FIRE, CHANGED, ACT of the interrupted thread */
