@@ -94,6 +94,39 @@ int pyemu_code_break(struct pyemu_machine *m, uint32_t vm, uint64_t address,
     return PYEMU_OK;
 }
 
+static int change_watch(struct pyemu_machine *m, uint32_t vm,
+                        const struct a64_watchpoint *w, bool insert)
+{
+    REQUIRE(m, vm < m->s->cfg.n_vms && m->code_vms != NULL &&
+                   m->code_vms[vm].mem != NULL,
+            "vm %u does not exist or runs no machine code", vm);
+    const uint32_t first = m->vms[vm].first_vcpu;
+
+    for (uint32_t i = 0; i < m->vms[vm].n_vcpus; i++)
+        REQUIRE(m, a64_watchpoint(m->code[first + i], w, insert) == A64_OK,
+                "vm %u: %s of %llu bytes at 0x%llx (at most %u)", vm,
+                insert ? "no room for a watchpoint" : "no watchpoint", WORD(w->len),
+                WORD(w->va), A64_MAX_WATCHPOINTS);
+    return PYEMU_OK;
+}
+
+int pyemu_code_watch(struct pyemu_machine *m, uint32_t vm, uint64_t address, uint64_t n,
+                     uint32_t on)
+{
+    return change_watch(m, vm, &(struct a64_watchpoint){address, n, on}, true);
+}
+
+int pyemu_code_unwatch(struct pyemu_machine *m, uint32_t vm, uint64_t address,
+                       uint64_t n, uint32_t on)
+{
+    return change_watch(m, vm, &(struct a64_watchpoint){address, n, on}, false);
+}
+
+uint64_t pyemu_code_watched(const struct pyemu_machine *m)
+{
+    return m->stop_address;
+}
+
 static int make_watch(struct pyemu_machine *m)
 {
     if (m->watch != NULL)

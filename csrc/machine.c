@@ -53,45 +53,67 @@ void pyemu_interrupt(struct pyemu_machine *m)
 }
 
 /*
- * Before this cycle no pCPU can affect another: an idle one not before its next
+ * Before this cycle a pCPU cannot affect another: an idle one not before its next
  * event, one whose guest computes not before it is through.
  */
-static uint64_t earliest_output(const struct pyemu_machine *m, uint64_t start_cyc)
+static uint64_t output_of(const struct pyemu_machine *m, const struct pcpu *p)
 {
-    uint64_t earliest = PYEMU_NEVER;
+    if ((p->flags & FLAG(PIRQ)) != 0 || p->irq_stage != 0)
+        return p->now_cyc;
+    const bool idle = p->cur == PYEMU_NONE && p->rq == PYEMU_NONE;
+    const bool vcpu = p->cur < m->s->cfg.n_vcpus;
 
-    for (uint32_t i = 0; i < m->s->cfg.n_pcpus && earliest > start_cyc; i++) {
-        const struct pcpu *p = &m->pcpus[i];
-        uint64_t at = p->now_cyc;
-
-        if ((p->flags & FLAG(PIRQ)) == 0 && p->irq_stage == 0) {
-            const bool idle = p->cur == PYEMU_NONE && p->rq == PYEMU_NONE;
-            const bool vcpu = p->cur < m->s->cfg.n_vcpus;
-
-            if (idle)
-                at = horizon_next(m, p);
-            else if (vcpu && m->vcpus[p->cur].stage == STAGE_GUEST && p->n_lrs == 0)
-                at = min_u64(p->now_cyc + m->vcpus[p->cur].compute_cyc,
-                             horizon_next(m, p));
-        }
-        earliest = min_u64(earliest, max_u64(at, start_cyc));
-    }
-    return earliest;
+    if (idle)
+        return horizon_next(m, p);
+    if (vcpu && m->vcpus[p->cur].stage == STAGE_GUEST && p->n_lrs == 0)
+        return min_u64(p->now_cyc + m->vcpus[p->cur].compute_cyc, horizon_next(m, p));
+    return p->now_cyc;
 }
 
-/* The next window's end: latency, the next move, the run's limit. */
-static uint64_t window_end(const struct pyemu_machine *m, uint64_t start_cyc)
+/*
+ * How far the pCPUs may run apart from start_cyc on. One that can act before all the
+ * others runs first, until they can: what it sends ends the window for them (msg_send).
+ */
+static uint64_t reach(struct pyemu_machine *m, uint64_t start_cyc)
 {
+    uint64_t least = PYEMU_NEVER, next = PYEMU_NEVER;
+
+    m->s->first_pcpu = 0;
+    for (uint32_t i = 0; i < m->s->cfg.n_pcpus && next > start_cyc; i++) {
+        const uint64_t at = max_u64(output_of(m, &m->pcpus[i]), start_cyc);
+
+        if (at < least) {
+            next = least;
+            least = at;
+            m->s->first_pcpu = i;
+        } else {
+            next = min_u64(next, at);
+        }
+    }
+    if (next == least)
+        m->s->first_pcpu = 0;
+    return add_sat(next, m->latency_cyc);
+}
+
+/*
+ * Plans a window: latency, the next move, the run's limit. Where pCPUs affect each
+ * other it does not depend on when runs pause, so that no result does.
+ */
+static void plan_window(struct pyemu_machine *m)
+{
+    const uint64_t start_cyc = m->s->window_start_cyc;
+    const bool hot = m->talks || m->s->n_live_msgs != 0 || m->s->n_moving != 0;
     uint64_t end = m->until_cyc;
 
-    const bool hot = m->talks || m->s->n_live_msgs != 0 || m->s->n_moving != 0;
-
+    m->s->first_pcpu = 0;
     if (m->s->cfg.interacts != 0 && m->s->cfg.n_pcpus > 1 && hot)
-        end = min_u64(end, add_sat(earliest_output(m, start_cyc), m->latency_cyc));
+        end = min_u64(end, reach(m, start_cyc));
+    else if (m->pause_cyc != 0)
+        end = min_u64(end, max_u64(m->pause_cyc, start_cyc + 1));
     end = min_u64(end, max_u64(soak_next(m), start_cyc + 1));
     if (m->s->next_move < m->n_moves)
         end = min_u64(end, max_u64(m->moves[m->s->next_move].at_cyc, start_cyc + 1));
-    return end;
+    m->s->window_end_cyc = end;
 }
 
 static void apply_moves(struct pyemu_machine *m, uint64_t at_cyc)
@@ -109,19 +131,20 @@ static bool all_off(const struct pyemu_machine *m)
     return m->s->n_off == m->s->cfg.n_vcpus;
 }
 
-/* Runs every pCPU to `end`; a stop in the middle keeps its place. */
-static bool run_window(struct pyemu_machine *m, uint64_t end)
+/* Runs every pCPU to the window's end; a stop in the middle keeps its place. */
+static bool run_window(struct pyemu_machine *m)
 {
-    uint32_t i = m->s->resume_valid != 0 ? m->s->resume_pcpu : 0;
+    const uint32_t first = m->s->first_pcpu;
+    uint32_t n = m->s->resume_valid != 0 ? m->s->resume_pcpu : 0;
 
     m->s->resume_valid = 0;
-    for (; i < m->s->cfg.n_pcpus; i++) {
-        struct pcpu *p = &m->pcpus[i];
+    for (; n < m->s->cfg.n_pcpus; n++) {
+        struct pcpu *p = &m->pcpus[n == 0 ? first : n <= first ? n - 1 : n];
 
-        if (p->now_cyc < end)
-            pcpu_run(m, p, end);
+        if (p->now_cyc < m->s->window_end_cyc)
+            pcpu_run(m, p);
         if (m->stop != 0) {
-            m->s->resume_pcpu = i;
+            m->s->resume_pcpu = n;
             m->s->resume_valid = 1;
             return false;
         }
@@ -129,21 +152,37 @@ static bool run_window(struct pyemu_machine *m, uint64_t end)
     return true;
 }
 
+static void window_done(struct pyemu_machine *m)
+{
+    const uint64_t end = m->s->window_end_cyc;
+
+    m->s->window_start_cyc = end;
+    apply_moves(m, end);
+    if (end >= soak_next(m))
+        soak_point(m);
+    if (all_off(m) && m->stop == 0)
+        m->stop = PYEMU_STOP_DONE + 1;
+}
+
 static void advance(struct pyemu_machine *m)
 {
     while (m->stop == 0) {
-        const uint64_t end = window_end(m, m->s->window_start_cyc);
+        const uint64_t start = m->s->window_start_cyc;
 
-        if (m->s->window_start_cyc >= m->until_cyc) {
+        if (start >= m->until_cyc) {
             m->stop = PYEMU_STOP_LIMIT + 1;
-        } else if (run_window(m, end)) {
-            m->s->window_start_cyc = end;
-            apply_moves(m, end);
-            if (end >= soak_next(m))
-                soak_point(m);
-            if (all_off(m) && m->stop == 0)
-                m->stop = PYEMU_STOP_DONE + 1;
+            return;
         }
+        if (m->s->resume_valid == 0) {
+            if (m->pause_cyc != 0 && start >= m->pause_cyc) {
+                m->stop = PYEMU_STOP_PAUSE + 1;
+                return;
+            }
+            plan_window(m);
+        }
+        m->s->window_end_cyc = min_u64(m->s->window_end_cyc, m->until_cyc);
+        if (run_window(m))
+            window_done(m);
     }
 }
 
@@ -180,6 +219,7 @@ int pyemu_run(struct pyemu_machine *m, const struct pyemu_limits *limits,
     if (m->s->poisoned != 0)
         return PYEMU_EBUG;
     m->until_cyc = limits->until_cyc;
+    m->pause_cyc = limits->pause_cyc;
     m->until_guest_cyc = limits->until_guest_cyc;
     m->until_exits = limits->until_exits;
     m->stop = 0;

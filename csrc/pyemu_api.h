@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Raised by one whenever anything below changes; the Python side compares it. */
-enum pyemu_version { PYEMU_API_VERSION = 6 };
+enum pyemu_version { PYEMU_API_VERSION = 9 };
 
 enum pyemu_status {
     PYEMU_OK = 0,
@@ -39,7 +39,9 @@ enum pyemu_stop {
     PYEMU_STOP_STEP,        /* the vCPU that steps has executed its instructions */
     PYEMU_STOP_FAULT,       /* the fault plan asks Python (step: enum pyemu_fault) */
     PYEMU_STOP_BROKEN,      /* an invariant does not hold: see pyemu_fault_report */
-    PYEMU_STOP_CONSOLE      /* a UART's text waits: pyemu_console_read */
+    PYEMU_STOP_CONSOLE,     /* a UART's text waits: pyemu_console_read */
+    PYEMU_STOP_WATCH,       /* machine code is about to access a watched address */
+    PYEMU_STOP_PAUSE        /* pause_cyc was reached: nothing has ended */
 };
 
 /* Hooks of a policy: each is an ordered list of guarded primitives. */
@@ -214,6 +216,7 @@ enum pyemu_prim {
     PYEMU_P_SCHED_SWITCH,   /* context switch */
     PYEMU_P_WAKEUP,         /* try_to_wake_up */
     PYEMU_P_IDLE_EXIT,
+    PYEMU_P_IDLE_ENTER,     /* nothing left to run */
     PYEMU_P_HRTIMER_ARM,
     PYEMU_P_HRTIMER_CANCEL,
     PYEMU_P_ISR_TIMER,      /* host timer handler, per interrupt */
@@ -639,12 +642,15 @@ struct pyemu_vcpu_state {
     uint64_t list_pos;
     uint64_t list_end;
     uint64_t compute_left_cyc;
+    uint64_t compute_saved_cyc; /* of the compute that an interrupt broke off */
+    uint64_t n_draws;           /* random numbers its program has drawn */
     uint32_t list_table;
     uint32_t pc;
     uint32_t irq_return_pc;
     uint32_t iar;
     uint32_t pstate_i;
     uint32_t in_irq;
+    uint32_t event;             /* WFE's event register */
     uint32_t powered_off;
     uint32_t vmcr_pmr;
     uint32_t vmcr_eoimode;
@@ -695,6 +701,7 @@ struct pyemu_limits {
     uint64_t until_cyc;        /* host cycle to stop at */
     uint64_t until_guest_cyc;  /* guest cycles of all vCPUs; 0 = no limit */
     uint64_t until_exits;      /* 0 = no limit */
+    uint64_t pause_cyc;        /* come back where it affects nothing, from here on */
 };
 
 struct pyemu_result {
@@ -753,7 +760,7 @@ int pyemu_irq_sgi(struct pyemu_machine *m, uint32_t source, uint32_t target,
 /* The level of an SPI's input changes, by the thread of vCPU `source`. */
 int pyemu_irq_line(struct pyemu_machine *m, uint32_t source, uint32_t intid,
                    uint32_t level);
-/* An SPI goes to vCPU `target` of its VM from its next injection on. */
+/* An SPI goes to vCPU `target` of its VM; one that is pending at the next exit. */
 int pyemu_irq_route(struct pyemu_machine *m, uint32_t vcpu, uint32_t intid,
                     uint32_t target);
 
@@ -791,9 +798,17 @@ int pyemu_code_sysreg_set(struct pyemu_machine *m, uint32_t vcpu, uint32_t reg,
 /* A breakpoint at an address of every vCPU of a VM; the next run goes past one. */
 int pyemu_code_break(struct pyemu_machine *m, uint32_t vm, uint64_t address,
                      uint32_t insert);
+/* Accesses of a VM's vCPUs to [address, address + n), virtual, that stop; on: 1 loads,
+ * 2 stores, 3 both. The next run goes past one. */
+int pyemu_code_watch(struct pyemu_machine *m, uint32_t vm, uint64_t address, uint64_t n,
+                     uint32_t on);
+int pyemu_code_unwatch(struct pyemu_machine *m, uint32_t vm, uint64_t address,
+                       uint64_t n, uint32_t on);
+/* The watched address that the last WATCH is about. */
+uint64_t pyemu_code_watched(const struct pyemu_machine *m);
 /* Runs stop once this vCPU has executed n instructions; 0xffffffff: none steps. */
 int pyemu_code_step(struct pyemu_machine *m, uint32_t vcpu, uint64_t n);
-/* The vCPU that the last BREAK or STEP is about. */
+/* The vCPU that the last BREAK, WATCH or STEP is about. */
 uint32_t pyemu_code_stopped(const struct pyemu_machine *m);
 /*
  * Exits, guest cycles and handling cycles by function from now on. starts: first

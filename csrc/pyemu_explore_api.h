@@ -78,6 +78,8 @@ enum pyemu_explore_end {
     PYEMU_XE_INTERRUPTED
 };
 
+enum { PYEMU_EXPLORE_THREADS = 64 };
+
 struct pyemu_explore_config {
     uint64_t actions;     /* bit mask over enum pyemu_action */
     uint64_t guest;       /* bit mask over enum pyemu_guest_choice */
@@ -152,6 +154,13 @@ struct pyemu_explorer;
 int pyemu_explore_new(struct pyemu_machine *m, const struct pyemu_explore_config *cfg,
                       struct pyemu_explorer **out);
 void pyemu_explore_free(struct pyemu_explorer *x);
+
+/*
+ * Threads for the search: explorers of the same machine, table and bounds, each of a
+ * machine of its own; they must outlive it. Results do not depend on their number.
+ */
+int pyemu_explore_help(struct pyemu_explorer *x, struct pyemu_explorer **helpers,
+                       uint32_t n);
 int pyemu_explore_safety(struct pyemu_explorer *x, struct pyemu_explore_result *out);
 int pyemu_explore_cycles(struct pyemu_explorer *x, uint32_t invariant,
                          struct pyemu_explore_result *out);

@@ -5,8 +5,9 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "policy/paths.h"
 #include "base/rng.h"
+#include "policy/paths.h"
+#include "snapshot.h"
 
 struct snapshot_header {
     uint64_t magic;
@@ -43,28 +44,31 @@ static uint64_t policy_hash(const struct pyemu_machine *m)
 
 uint64_t pyemu_snapshot_bytes(const struct pyemu_machine *m)
 {
-    return sizeof(struct snapshot_header) + m->bytes;
+    return sizeof(struct snapshot_header) + m->bytes + snapshot_code_bytes(m);
 }
 
 int pyemu_snapshot_save(struct pyemu_machine *m, uint8_t *out, uint64_t n)
 {
-    REQUIRE(m, m->code == NULL, "machine code: no snapshots of such machines yet");
-    REQUIRE(m, n == pyemu_snapshot_bytes(m), "a snapshot needs %llu bytes, not %llu",
-            (unsigned long long)pyemu_snapshot_bytes(m), (unsigned long long)n);
+    const uint64_t bytes = pyemu_snapshot_bytes(m);
+    uint8_t *body = out + sizeof(struct snapshot_header);
+
+    REQUIRE(m, n == bytes, "a snapshot needs %llu bytes, not %llu",
+            (unsigned long long)bytes, (unsigned long long)n);
     paths_fold(m);
+    memcpy(body, m->s, m->bytes);
+    snapshot_code_save(m, body + m->bytes);
     const struct snapshot_header h = {
         .magic = SNAPSHOT_MAGIC, .version = PYEMU_API_VERSION, .bytes = m->bytes,
-        .policy = policy_hash(m), .checksum = hash_bytes(m->s, m->bytes)};
+        .policy = policy_hash(m), .checksum = hash_bytes(body, n - sizeof h)};
 
     memcpy(out, &h, sizeof h);
-    memcpy(out + sizeof h, m->s, m->bytes);
     return PYEMU_OK;
 }
 
-int pyemu_snapshot_load(struct pyemu_machine *m, const uint8_t *in, uint64_t n)
+/* Format, version, size, policy, checksum. */
+static int check_header(struct pyemu_machine *m, const uint8_t *in, uint64_t n)
 {
     struct snapshot_header h;
-    struct pyemu_config cfg;
 
     if (n < sizeof h)
         return machine_fail(m, PYEMU_ESTATE, "snapshot is truncated");
@@ -74,21 +78,44 @@ int pyemu_snapshot_load(struct pyemu_machine *m, const uint8_t *in, uint64_t n)
     if (h.version != PYEMU_API_VERSION)
         return machine_fail(m, PYEMU_ESTATE, "snapshot of version %llu, this is %u",
                             (unsigned long long)h.version, PYEMU_API_VERSION);
-    if (n != sizeof h + h.bytes || h.bytes != m->bytes)
+    if (h.bytes != m->bytes || n < sizeof h + h.bytes)
         return machine_fail(m, PYEMU_ESTATE, "snapshot of a machine of another size");
     if (h.policy != policy_hash(m))
         return machine_fail(m, PYEMU_ESTATE, "snapshot of another policy or profile");
-    if (hash_bytes(in + sizeof h, h.bytes) != h.checksum)
+    if (hash_bytes(in + sizeof h, n - sizeof h) != h.checksum)
         return machine_fail(m, PYEMU_ESTATE, "snapshot is damaged (checksum)");
-    memcpy(&cfg, in + sizeof h + offsetof(struct machine_state, cfg), sizeof cfg);
+    return PYEMU_OK;
+}
+
+static int check_description(struct pyemu_machine *m, const uint8_t *state)
+{
+    struct pyemu_config cfg;
+
+    memcpy(&cfg, state + offsetof(struct machine_state, cfg), sizeof cfg);
     cfg.line_assert_cyc = m->s->cfg.line_assert_cyc; /* a fault plan changes it */
     if (memcmp(&cfg, &m->s->cfg, sizeof cfg) != 0)
         return machine_fail(m, PYEMU_ESTATE, "snapshot of another machine description");
+    return PYEMU_OK;
+}
+
+int pyemu_snapshot_load(struct pyemu_machine *m, const uint8_t *in, uint64_t n)
+{
+    const uint8_t *state = in + sizeof(struct snapshot_header);
+    int status = check_header(m, in, n);
+
+    if (status == PYEMU_OK)
+        status = check_description(m, state);
+    if (status == PYEMU_OK)
+        status = snapshot_code_check(m, state + m->bytes,
+                                     n - sizeof(struct snapshot_header) - m->bytes);
+    if (status != PYEMU_OK)
+        return status;
     paths_fold(m);
-    memcpy(m->s, in + sizeof h, m->bytes);
+    memcpy(m->s, state, m->bytes);
     m->has_offsets = false;
     for (uint32_t i = 0; i < m->s->cfg.n_vms; i++)
         m->has_offsets = m->has_offsets || m->vms[i].cntvoff_ticks != 0;
     paths_clear(m); /* compiled for the offsets that were */
+    snapshot_code_load(m, state + m->bytes);
     return PYEMU_OK;
 }

@@ -41,8 +41,9 @@ ffibuilder.set_source(
     # files need no indirection.
     extra_compile_args=[
         *("-O2", "-std=c11", "-fvisibility=hidden"),
-        *("-fno-semantic-interposition", "-fno-plt"),
+        *("-fno-semantic-interposition", "-fno-plt", "-pthread"),
     ],
+    extra_link_args=["-pthread"],
     py_limited_api=True,
 )
 

@@ -24,7 +24,7 @@ from .errors import (
 
 __all__ = ["API_VERSION", "Core", "borrow", "dtype", "enum", "hist_lows", "trace_hash"]
 
-API_VERSION: Final = 6
+API_VERSION: Final = 9
 NONE_U32: Final = 0xFFFFFFFF
 
 try:
@@ -280,12 +280,11 @@ class Core:
         self._call("start")
 
     def run(
-        self, until_cyc: int, until_guest_cyc: int = 0, until_exits: int = 0
+        self, until_cyc: int, guest_cyc: int = 0, exits: int = 0, pause_cyc: int = 0
     ) -> dict[str, int]:
         """Run until a limit or a reason; return ``struct pyemu_result`` as a dict."""
-        limits = ffi.new(
-            "struct pyemu_limits *", (until_cyc, until_guest_cyc, until_exits)
-        )
+        words = (until_cyc, guest_cyc, exits, pause_cyc)
+        limits = ffi.new("struct pyemu_limits *", words)
         out = ffi.new("struct pyemu_result *")
         self._call("run", limits, out)
         return _as_dict(out)

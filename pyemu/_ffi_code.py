@@ -100,6 +100,14 @@ class CodeCore:
         """Set or remove a breakpoint of all vCPUs of a VM."""
         self._core.command("code_break", vm, address, int(there))
 
+    def set_watch(self, vm: int, span: tuple[int, int, int], there: bool) -> None:
+        """Watch accesses of all vCPUs of a VM, or no more: address, bytes, on."""
+        self._core.command("code_watch" if there else "code_unwatch", vm, *span)
+
+    def watched(self) -> int:
+        """Return the watched address that the last watchpoint is about."""
+        return int(lib.pyemu_code_watched(self._core.handle))
+
     def set_step(self, vcpu: int | None, n: int = 1) -> None:
         """Make the next run end when a vCPU has executed n instructions."""
         self._core.command("code_step", NOBODY if vcpu is None else vcpu, n)

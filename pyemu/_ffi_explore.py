@@ -37,6 +37,7 @@ class Explorer:
         status = lib.pyemu_explore_new(core.handle, cfg, out)
         self._check(status, "explore")
         self._x: Any = ffi.gc(out[0], lib.pyemu_explore_free)
+        self._helpers: list[Explorer] = []
 
     def _check(self, status: int, what: str) -> None:
         if status != 0:
@@ -49,6 +50,15 @@ class Explorer:
             ffi.release(self._x)
             self._x = None
             self._core.close()
+            for helper in self._helpers:
+                helper.close()
+
+    def help(self, helpers: list[Explorer]) -> None:
+        """Let explorers of the same machine expand states, each in its own thread."""
+        given = ffi.new("struct pyemu_explorer *[]", [one._x for one in helpers])
+        status = lib.pyemu_explore_help(self._x, given, len(helpers))
+        self._check(status, "explore.threads")
+        self._helpers = list(helpers)
 
     def safety(self) -> dict[str, int]:
         """Visit every state; return ``struct pyemu_explore_result`` as a dict."""

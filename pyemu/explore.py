@@ -7,6 +7,7 @@ whole alphabet of docs/semantics.md section 8 and every invariant asked for.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,10 +18,10 @@ from numpy.typing import NDArray
 
 from . import _ffi
 from ._ffi_explore import Explorer
-from .assemble import set_policy
 from .config import whole
-from .errors import ConfigError, unknown_name
-from .exploring import CLAUSES, SECTIONS, timeline
+from .errors import unknown_name
+from .exploring import CLAUSES, CYCLES, SAFETY, SECTIONS, numbers, timeline
+from .exploring_machine import QUIRKS, check_shape, small_core
 from .policy import Policy
 from .policy import get as get_policy
 
@@ -34,23 +35,12 @@ SECOND_VM: Final = "second_vm"
 SNAPSHOT: Final = ("save_vgic", "restore")  # of a whole VM: one vCPU
 # Beside section 8, for single bugs: only where an alphabet names them.
 BESIDE: Final = ("uaccess", "other_active")
-# Machines that are not the usual one; each is a host or a board with that property.
-QUIRKS: Final[dict[str, str]] = {
-    "stale_istatus": "CTL reads back an old ISTATUS until an ISB (1.4)",
-    "no_deactivate": "a host GIC with EOImode 0: EOIR deactivates (2.2)",
-    "not_forwarded": "irq_set_vcpu_affinity was not done (2.2)",
-    "other_level": "the other interrupt is a device's level, lowered at its EOI (2.4)",
-    "other_first": "the other interrupt has a higher priority than the timers",
-}
 HOTPLUG: Final = ("offline", "online")
-SAFETY: Final = (1, 3, 5, 6, 7, 8, 9, 13, 14)
-CYCLES: Final = (2, 4, 11, 12)
 ENDS: Final = (
     *("every reachable state seen", "an invariant is broken", "depth reached"),
     *("number of states reached", "memory bound reached", "interrupted"),
 )
 SHAPE: Final = ("vcpus", "pcpus", "lrs", "gic", "vhe", "user_irqchip", "quirks")
-CNTVOFF_TICKS: Final = 64
 USUAL: Final[dict[str, Any]] = {
     **{"vcpus": 1, "pcpus": 1, "lrs": 4, "gic": "v3", "vhe": True},
     **{"user_irqchip": False, "quirks": []},
@@ -58,8 +48,6 @@ USUAL: Final[dict[str, Any]] = {
 LIMITS: Final[dict[str, Any]] = {
     **{"max_states": 200_000_000, "max_bytes": 8 * 2**30, "depth": None},
 }
-OTHER_INTID: Final = 0  # EX_OTHER_SGI
-FIRST_PRIORITY: Final = 0x80
 
 
 @dataclass(frozen=True)
@@ -145,87 +133,6 @@ def _mask(what: str, names: Iterable[str], known: tuple[str, ...]) -> int:
     return mask
 
 
-def _vms(shape: dict[str, Any]) -> list[dict[str, int]]:
-    """Return one VM; with a user-space irqchip its first vCPU is a VM of its own."""
-    n, split = int(shape["vcpus"]), bool(shape["user_irqchip"])
-    sizes = [1, n - 1] if split and n > 1 else [n]
-    return [
-        {
-            "cntvoff_ticks": CNTVOFF_TICKS,
-            "first_vcpu": sum(sizes[:index]),
-            "n_vcpus": size,
-            "user_irqchip": int(split and index == 0),
-        }
-        for index, size in enumerate(sizes)
-    ]
-
-
-def _core(policy: Policy, shape: dict[str, Any]) -> _ffi.Core:
-    """Build the machine an explorer starts from: one op, unit costs."""
-    vhe = bool(shape["vhe"])
-    vms = _vms(shape)
-    config = {
-        "cpu_hz": 1_000_000_000,
-        "cntfrq_hz": 1_000_000_000,
-        "n_pcpus": shape["pcpus"],
-        "n_vcpus": shape["vcpus"],
-        "n_vms": len(vms),
-        "n_programs": 1,
-        "n_lrs": shape["lrs"],
-        "gic_version": 2 if shape["gic"] == "v2" else 3,
-        "vhe": int(vhe),
-        "host_eoimode1": int("no_deactivate" not in shape["quirks"]),
-        "forwarded": int("not_forwarded" not in shape["quirks"]),
-        "stale_istatus": int("stale_istatus" in shape["quirks"]),
-        "direct_ptimer": int(policy.direct_ptimer and vhe),
-        "preempt_full": 1,
-        "plain": 1,
-        "nohz_idle": 1,
-        "interacts": 1,
-    }
-    core = _ffi.Core(config)
-    n_prims = _ffi.enum("prim", "PYEMU_P_")["count"]
-    core.set_costs(np.ones(n_prims, dtype=np.uint32))
-    set_policy(core, policy.compile())
-    core.set_array("program", np.zeros(1, dtype=_ffi.dtype("op")), 0)
-    for index, vm in enumerate(vms):
-        core.set_item("vm", index, vm)
-    for index in range(shape["vcpus"]):
-        fields = {
-            "id": index,
-            "vm": next(i for i, vm in enumerate(vms) if index < _end(vm)),
-            "pcpu": index % shape["pcpus"],
-            "irq_entry": _ffi.NONE_U32,
-            "weight": 1024,
-            "powered_on": 1,
-        }
-        core.set_item("vcpu", index, fields)
-    core.start()
-    for index in range(shape["vcpus"]):
-        facts = core.irq_get(index, OTHER_INTID)
-        facts["edge"] = int("other_level" not in shape["quirks"])
-        if "other_first" in shape["quirks"]:
-            facts["prio"] = FIRST_PRIORITY
-        core.irq_set(index, OTHER_INTID, facts)
-    return core
-
-
-def _end(vm: dict[str, int]) -> int:
-    return vm["first_vcpu"] + vm["n_vcpus"]
-
-
-def _check(shape: dict[str, Any]) -> None:
-    for name, low, high in (("vcpus", 1, 2), ("pcpus", 1, 2), ("lrs", 1, 16)):
-        if not low <= int(shape[name]) <= high:
-            words = f"a whole number from {low} to {high}"
-            raise ConfigError(f"explore.{name}", shape[name], words)
-    for name in shape["quirks"]:
-        if name not in QUIRKS:
-            raise unknown_name("explore.quirk", name, QUIRKS)
-    if shape["gic"] not in ("v2", "v3"):
-        raise ConfigError("explore.gic", shape["gic"], "v2 or v3")
-
-
 def whole_alphabet(vcpus: int, pcpus: int) -> tuple[list[str], list[str]]:
     """Return the host actions and guest operations of section 8 for that size."""
     gone = {*BESIDE, *(HOTPLUG if pcpus == 1 else ()), *(SNAPSHOT if vcpus > 1 else ())}
@@ -260,8 +167,9 @@ def explore(  # noqa: PLR0913
     max_states: int = LIMITS["max_states"],
     max_bytes: int = LIMITS["max_bytes"],
     alphabet: Iterable[str] | None = None,
-    invariants: Iterable[int] | None = None,
+    invariants: Iterable[int | str] | None = None,
     reduce: bool = True,
+    threads: int | None = None,
 ) -> Exploration:
     """Search every state of a small machine for a broken invariant.
 
@@ -283,10 +191,13 @@ def explore(  # noqa: PLR0913
         A smaller one, names of `ACTIONS` and `GUEST`: never a clean verdict. If it
         names no guest operation, all of them.
     invariants
-        Numbers from `SAFETY` and `CYCLES`; None: all of them.
+        From `SAFETY` and `CYCLES`, as numbers or names (``I10``); None: all.
     reduce
         Whether outside events wait until something can notice them and steps
         without a choice are passed over; the verdict is the same.
+    threads
+        How many share the work, 1 to 64; None: one for each CPU this process may
+        use. The result is the same.
 
     Raises
     ------
@@ -298,7 +209,13 @@ def explore(  # noqa: PLR0913
     shape |= {"user_irqchip": user_irqchip, "quirks": list(quirks)}
     limits = {"max_states": max_states, "max_bytes": max_bytes, "depth": depth}
     with Prepared(table, shape, limits, alphabet, invariants, reduce) as run:
-        return run.search()
+        return run.search(usable_cpus() if threads is None else threads)
+
+
+def usable_cpus() -> int:
+    """Return how many CPUs this process may run on, 64 at most."""
+    have = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
+    return min(len(have(0)), 64)
 
 
 class Prepared:
@@ -313,12 +230,12 @@ class Prepared:
         shape: dict[str, Any],
         limits: dict[str, Any],
         alphabet: Iterable[str] | None = None,
-        invariants: Iterable[int] | None = None,
+        invariants: Iterable[int | str] | None = None,
         reduce: bool = True,
     ) -> None:
         shape = {**USUAL, **shape}
         limits = {**LIMITS, **limits}
-        _check(shape)
+        check_shape(shape)
         for name, high in (
             ("max_states", 2**64),
             ("max_bytes", 2**64),
@@ -328,11 +245,7 @@ class Prepared:
         vcpus = int(shape["vcpus"])
         every, ops = whole_alphabet(vcpus, int(shape["pcpus"]))
         chosen, choices = _chosen(every, ops, alphabet)
-        self.wanted = sorted(SAFETY + CYCLES if invariants is None else invariants)
-        for number in self.wanted:
-            if number not in SAFETY + CYCLES:
-                known = [str(n) for n in SAFETY + CYCLES]
-                raise unknown_name("explore.invariant", str(number), known)
+        self.wanted = numbers(invariants)
         config = {
             "actions": _mask("explore.action", chosen, ACTIONS),
             "guest": _mask("explore.guest", choices, GUEST),
@@ -350,7 +263,13 @@ class Prepared:
         del self.bounds["max_bytes"]
         self.said = {"actions": chosen, "guest": choices}
         self.said["left_out"] = left_out
-        self.searcher = Explorer(_core(policy, shape), config)
+        self._makings = policy, shape, config
+        self.searcher = self.another()
+
+    def another(self) -> Explorer:
+        """Return an explorer of the same machine, with one of its own."""
+        policy, shape, config = self._makings
+        return Explorer(small_core(policy, shape), config)
 
     def __enter__(self) -> Self:
         return self
@@ -358,8 +277,10 @@ class Prepared:
     def __exit__(self, *_: object) -> None:
         self.searcher.close()
 
-    def search(self) -> Exploration:
+    def search(self, threads: int = 1) -> Exploration:
         """Search every state, then the cycles."""
+        whole("explore.threads", threads, 1, 64)
+        self.searcher.help([self.another() for _ in range(threads - 1)])
         return _search(self.searcher, self.name, self.wanted, self.bounds, self.said)
 
 

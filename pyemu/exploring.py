@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from numpy.typing import NDArray
 
 from . import _ffi
+from .errors import ConfigError, unknown_name
 
-__all__ = ["CLAUSES", "SECTIONS", "timeline"]
+__all__ = ["CLAUSES", "CYCLES", "SAFETY", "SECTIONS", "numbers", "timeline"]
+
+# Invariants of section 7: decided by a state or a step; decided by the graph.
+SAFETY: Final = (1, 3, 5, 6, 7, 8, 9, 13, 14)
+CYCLES: Final = (2, 4, 10, 11, 12, 15)
 
 # In the order of enum ex_detail of csrc/explore/explore.h.
 CLAUSES: Final = (
@@ -40,8 +46,31 @@ CLAUSES: Final = (
     "the guest ended a level interrupt, and its list register hides that from KVM",
     "the guest has ended the interrupt, and the vgic still has it active",
     "CNTP_TVAL := -1 has set a deadline in the future",
+    "the physical interrupt is active, and nothing to come deactivates it",
+    "what the guest is offered stays other than what hardware would offer it",
 )
 SECTIONS: Final = {n: f"7, I{n}" for n in range(1, 16)}
+
+
+def numbers(invariants: Iterable[int | str] | None) -> list[int]:
+    """Return the numbers of invariants given as 10 or as ``I10``; None: all.
+
+    Raises
+    ------
+    ConfigError
+        For none at all, or one that section 7 does not have.
+    """
+    known = {str(n): n for n in sorted(SAFETY + CYCLES)}
+    if invariants is None:
+        return list(known.values())
+    asked = [str(one).strip() for one in invariants]
+    if not asked:
+        raise ConfigError("explore.invariants", "none", "at least one, such as I2")
+    for name in asked:
+        if name.removeprefix("I").removeprefix("i") not in known:
+            raise unknown_name("explore.invariant", name, [f"I{n}" for n in known])
+    return sorted({known[name.lstrip("iI")] for name in asked})
+
 
 _PRIMS: Final = {v: k for k, v in _ffi.enum("prim", "PYEMU_P_").items()}
 _HOOKS: Final = {v: k for k, v in _ffi.enum("hook", "PYEMU_H_").items()}

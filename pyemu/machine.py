@@ -199,9 +199,10 @@ class Machine:
     def _run(self, end: int, limits: tuple[int, int], pressed: list[bool]) -> Stop:
         quantum = FIRST_QUANTUM_CYC
         while True:
-            goal = min(end, self.now_cyc + quantum, self._next_balance())
+            goal = min(end, self._next_balance())
+            pause = min(self.now_cyc + quantum, NEVER_CYC)
             begun = time.perf_counter()
-            got = self.core.run(goal, *limits)
+            got = self.core.run(goal, *limits, pause)
             took = time.perf_counter() - begun
             self.host_s += took
             reason = STOPS[got["reason"]]
@@ -217,7 +218,9 @@ class Machine:
                     self.region = self.result("region")
                 if self.bus.found_text:
                     return replace(stop, reason="text")
-            elif reason != "trace_full" and (reason != "limit" or goal >= end):
+            elif reason not in ("trace_full", "pause") and (
+                reason != "limit" or goal >= end
+            ):
                 return replace(stop, reason="interrupted") if pressed[0] else stop
             if reason == "limit" and self._balancer and goal == self._next_balance():
                 self._balance()
@@ -225,7 +228,7 @@ class Machine:
                 return replace(stop, reason="interrupted")
             if self.progress is not None:
                 self.progress(stop)
-            if reason == "limit" and took < SHORT_S:
+            if reason == "pause" and took < SHORT_S:
                 quantum = min(quantum * 4, NEVER_CYC)
             elif took > LONG_S:
                 quantum = max(quantum // 2, 1000)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -285,14 +285,18 @@ class Result:
 
     def save(self, path: str | Path) -> None:
         """Write an ``.npz`` run file."""
-        text = json.dumps({"format": FORMAT, **self.meta})
         with Path(path).open("wb") as out:
-            arrays: dict[str, Any] = {"meta": np.array(text), **self.arrays}
-            np.savez_compressed(out, **arrays)
+            self.write(out)
+
+    def write(self, out: IO[bytes]) -> None:
+        """Write the bytes of an ``.npz`` run file."""
+        text = json.dumps({"format": FORMAT, **self.meta})
+        arrays: dict[str, Any] = {"meta": np.array(text), **self.arrays}
+        np.savez_compressed(out, **arrays)
 
     @classmethod
-    def load(cls, path: str | Path) -> Result:
-        """Read what `save` wrote.
+    def load(cls, path: str | Path | IO[bytes]) -> Result:
+        """Read what `save` or `write` wrote.
 
         Raises
         ------
@@ -300,7 +304,8 @@ class Result:
             If it is no run file, or of another format.
         """
         try:
-            with np.load(Path(path), allow_pickle=False) as data:
+            where = Path(path) if isinstance(path, str | Path) else path
+            with np.load(where, allow_pickle=False) as data:
                 arrays = {key: data[key] for key in data.files if key != "meta"}
                 meta = json.loads(str(data["meta"]))
         except (OSError, ValueError, KeyError, EOFError) as exc:

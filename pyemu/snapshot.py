@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import field as having
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import StateError
+from .guest import keep
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -30,6 +32,10 @@ class Snapshot:
         The core's bytes.
     now_cyc
         Where the run had stopped, host cycles.
+    devices
+        What Python emulates: consoles, devices, the rest of the interrupt controllers.
+    notes
+        The caller's own, plain JSON values; not looked at.
     """
 
     key: Mapping[str, str]
@@ -40,6 +46,8 @@ class Snapshot:
     cntvoff_ticks: tuple[int, ...]
     affinity: tuple[tuple[int, ...], ...]
     periods: int
+    devices: Mapping[str, Any] = having(default_factory=dict)
+    notes: Mapping[str, Any] = having(default_factory=dict)
 
 
 def key_of(machine: Machine) -> dict[str, str]:
@@ -50,6 +58,8 @@ def key_of(machine: Machine) -> dict[str, str]:
         load.update(repr((work.vcpus, work.outside, work.rotate_ns)).encode())
         for array in (*work.programs, *work.tables):
             load.update(len(array).to_bytes(8, "little") + array.tobytes())
+        if work.code is not None:
+            load.update(work.code.digest())
     vms = [
         (vm.name, [vm.vcpu(i) for i in range(vm.n_vcpus)], vm.user_irqchip)
         for vm in plan.vms
@@ -78,6 +88,7 @@ def take(machine: Machine) -> Snapshot:
         tuple(machine.cntvoff_ticks),
         tuple(machine.affinity(vcpu.index) for vcpu in machine.vcpus),
         machine.periods,
+        keep.kept(machine),
     )
 
 
@@ -94,7 +105,9 @@ def put_back(machine: Machine, snapshot: Snapshot) -> None:
             words = "of another machine, policy or load"
             raise StateError(f"snapshot.{part} is not this machine's: {words}")
     _check(machine, snapshot)
+    devices = keep.checked(machine, snapshot.devices)
     machine.core.restore(snapshot.blob)
+    keep.put_back(machine, devices)
     for pcpu, online in zip(machine.pcpus, snapshot.online, strict=True):
         pcpu.online = online
     machine.paused = set(snapshot.paused)

@@ -25,7 +25,7 @@ from .snapshot import Snapshot
 __all__ = ["FORMAT", "VERSION", "load_file", "save_file"]
 
 FORMAT: Final = b"pyemu snapshot\n"
-VERSION: Final = 1
+VERSION: Final = 2
 SUM_BYTES: Final = 32
 FIXED_BYTES: Final = len(FORMAT) + 4 + 8
 MOST_HEADER: Final = 1 << 26
@@ -49,6 +49,8 @@ def save_file(snapshot: Snapshot, path: str | os.PathLike[str]) -> None:
         "cntvoff_ticks": list(snapshot.cntvoff_ticks),
         "affinity": [list(one) for one in snapshot.affinity],
         "periods": snapshot.periods,
+        "devices": dict(snapshot.devices),
+        "notes": dict(snapshot.notes),
     }
     text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
     numbers = VERSION.to_bytes(4, "little") + len(text).to_bytes(8, "little")
@@ -139,6 +141,10 @@ def _key(value: object) -> bool:
     )
 
 
+def _table(value: object) -> bool:
+    return isinstance(value, dict)
+
+
 def _bools(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(one, bool) for one in value)
 
@@ -165,4 +171,6 @@ def _snapshot(fields: _Fields, blob: bytes) -> Snapshot:
             map(tuple, fields.take("affinity", _lists, "a list of lists of pCPUs"))
         ),
         periods=fields.number("periods", 2**62),
+        devices=fields.take("devices", _table, "a table"),
+        notes=fields.take("notes", _table, "a table"),
     )

@@ -50,6 +50,7 @@ PY_LAYERS = [
     },
     {
         "exploring",
+        "exploring_machine",
         "machine",
         "migration",
         "scheduling",

@@ -24,6 +24,7 @@ enum {
     A64_MAX_REGIONS = 8,
     A64_MAX_CPUS = 512,
     A64_MAX_BREAKPOINTS = 32,
+    A64_MAX_WATCHPOINTS = 16,
     A64_PAGE_SIZE =
         4096, /* granule of presence and of decoded code, not the guest's page */
     A64_COST_MAX_PLAIN =
@@ -45,7 +46,8 @@ enum a64_status {
 enum a64_stop {
     A64_STOP_BUDGET = 0, /* budget used up; the next instruction has not started */
     A64_STOP_MMIO,       /* retry: data access outside RAM, or write to ROM ->
-                            a64_mmio_complete; a fetch outside -> a64_inject_iabt */
+                            a64_mmio_complete; a fetch outside -> a64_inject_iabt; a
+                            table walk outside (is_walk) -> either, by is_fetch */
     A64_STOP_STAGE2, /* retry: first touch of a RAM page, now present; charge it and run
                         again */
     A64_STOP_HVC,    /* done: imm in value; x0.. through a64_get_x */
@@ -59,8 +61,10 @@ enum a64_stop {
     A64_STOP_BREAKPOINT,  /* retry: PC breakpoint; the next run steps over it */
     A64_STOP_EVENT,       /* done: SEV, only with A64_ON_SEV */
     A64_STOP_YIELD,       /* done: YIELD, only with A64_ON_YIELD */
-    A64_STOP_MARK         /* done: HINT 80 to 95, which nobody allocates; number in
+    A64_STOP_MARK,        /* done: HINT 80 to 95, which nobody allocates; number in
                              value; only with A64_ON_MARK */
+    A64_STOP_WATCHPOINT   /* retry: an access to the watched va, of the watchpoint with
+                             value as its `on`; the next run does it */
 };
 
 enum { A64_ON_BRK = 1, A64_ON_SEV = 2, A64_ON_YIELD = 4, A64_ON_MARK = 8 };
@@ -81,7 +85,7 @@ struct a64_exit {
         rt; /* MMIO, SYSREG: transfer register, 31 = XZR; TIMER_WRITE: enum a64_timer */
     uint8_t isv;      /* MMIO: 1 = syndrome valid (single register, no write-back) */
     uint8_t is_fetch; /* MMIO, STAGE2: instruction fetch */
-    uint8_t is_walk;  /* STAGE2: stage 1 table walk (S1PTW) */
+    uint8_t is_walk;  /* STAGE2, MMIO: stage 1 table walk (S1PTW) */
 };
 
 struct a64_region {
@@ -241,6 +245,14 @@ int a64_virt_read(struct a64_cpu *cpu, uint64_t va, void *buf, size_t len);
 int a64_virt_write(struct a64_cpu *cpu, uint64_t va, const void *buf, size_t len);
 int a64_breakpoint(struct a64_cpu *cpu, uint64_t pc, bool insert);
 
+/* Accesses to [va, va + len) that stop. While there is one, code is interpreted. */
+enum { A64_WATCH_READ = 1, A64_WATCH_WRITE = 2 };
+struct a64_watchpoint {
+    uint64_t va, len;
+    uint32_t on; /* A64_WATCH_READ, A64_WATCH_WRITE */
+};
+int a64_watchpoint(struct a64_cpu *cpu, const struct a64_watchpoint *w, bool insert);
+
 /* --- snapshots
  * ------------------------------------------------------------------------------ */
 /* The CPU's is a flat record of fixed size; the memory's holds present, non-zero pages.
@@ -248,6 +260,10 @@ int a64_breakpoint(struct a64_cpu *cpu, uint64_t pc, bool insert);
 size_t a64_cpu_save_size(void);
 int a64_cpu_save(const struct a64_cpu *cpu, void *buf, size_t len);
 int a64_cpu_load(struct a64_cpu *cpu, const void *buf, size_t len);
+/* What of a record cannot be a state of this CPU or memory; NULL: all can. Loading
+ * checks as well, and changes nothing if it refuses. */
+const char *a64_cpu_check(const struct a64_cpu *cpu, const void *buf, size_t len);
+const char *a64_mem_check(const struct a64_mem *mem, const void *buf, size_t len);
 size_t a64_mem_save_size(const struct a64_mem *mem);
 int a64_mem_save(const struct a64_mem *mem, void *buf, size_t len);
 int a64_mem_load(struct a64_mem *mem, const void *buf, size_t len);

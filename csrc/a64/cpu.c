@@ -4,6 +4,7 @@
 
 #include "a64.h"
 #include "bits.h"
+#include "debug.h"
 #include "decode.h"
 #include "except.h"
 #include "exec.h"
@@ -57,13 +58,28 @@ static void init_id(struct a64_cpu *cpu)
     sr[SR_IDX_ID(7, 1)] = cpu->mem->has_pan ? 1 << 20 : 0; /* ID_AA64MMFR1_EL1 */
 }
 
+/* CPUs that run in turn share the host's first cache: what is hot in each must not lie
+ * at the same offset of a page, where all of them compete for one set. */
+static struct a64_cpu *allocate(uint32_t idx)
+{
+    enum { LINE = 64, HOT_LINES = 13, PAGE = 4096 };
+    uint8_t *block = calloc(1, sizeof(struct a64_cpu) + 2 * (size_t)PAGE);
+    if (block == NULL)
+        return NULL;
+    const size_t to_page = PAGE - (uintptr_t)block % PAGE;
+    const size_t color = (size_t)idx * HOT_LINES * LINE % PAGE;
+    struct a64_cpu *cpu = (struct a64_cpu *)(void *)(block + to_page + color);
+    cpu->block = block;
+    return cpu;
+}
+
 struct a64_cpu *a64_cpu_create(struct a64_mem *mem, const struct a64_cpu_config *config)
 {
     uint32_t pa_bits = config->pa_bits ? config->pa_bits : 40;
     if (!host_is_supported() || mem->n_cpus >= mem->max_cpus || pa_bits < 32 ||
         pa_bits > 48)
         return NULL;
-    struct a64_cpu *cpu = calloc(1, sizeof *cpu);
+    struct a64_cpu *cpu = allocate(mem->n_cpus);
     if (cpu == NULL)
         return NULL;
     cpu->mem = mem;
@@ -83,7 +99,7 @@ void a64_cpu_destroy(struct a64_cpu *cpu)
     if (cpu == NULL)
         return;
     cpu->mem->cpu[cpu->cpu_idx] = NULL; /* the place is not used again */
-    free(cpu);
+    free(cpu->block);
 }
 
 void a64_reset(struct a64_cpu *cpu, uint64_t pc)
@@ -92,7 +108,7 @@ void a64_reset(struct a64_cpu *cpu, uint64_t pc)
     memset(a->x, 0, sizeof a->x);
     a->sp[0] = a->sp[1] = 0;
     a->el = a->spsel = 1;
-    a->pan = a->il = a->event = 0;
+    a->pan = a->il = a->event = a->ss = a->stepped = 0;
     a->daif = 0x3c0;
     a->excl.size = 0;
     a->fn = a->fc = a->fv = 0;
@@ -107,6 +123,21 @@ void a64_reset(struct a64_cpu *cpu, uint64_t pc)
     a->sr[SR_OSLSR] = 2; /* OS lock set at reset */
     a64_tlb_flush_all(cpu);
     a64_mode_changed(cpu);
+    (void)a64_debug_changed(cpu);
+}
+
+static enum a64_stop run_until_stop(struct a64_cpu *cpu)
+{
+    enum a64_stop stop;
+    do {
+        if (A64_UNLIKELY(cpu->debug))
+            stop = a64_debug_exec(cpu);
+        else if (cpu->mem->jit != NULL && cpu->n_bp == 0)
+            stop = a64_jit_exec(cpu);
+        else
+            stop = a64_exec(cpu);
+    } while (A64_UNLIKELY(stop == (enum a64_stop)STOP_MODE));
+    return stop;
 }
 
 enum a64_stop a64_run(struct a64_cpu *cpu, uint64_t budget_cyc, struct a64_exit *exit)
@@ -116,8 +147,7 @@ enum a64_stop a64_run(struct a64_cpu *cpu, uint64_t budget_cyc, struct a64_exit 
     cpu->a.pending = PEND_NONE;
     cpu->deadline_cyc = cpu->a.now_cyc + budget_cyc;
     a64_soft_catch_up(cpu);
-    bool generated = cpu->mem->jit != NULL && cpu->n_bp == 0;
-    enum a64_stop stop = generated ? a64_jit_exec(cpu) : a64_exec(cpu);
+    enum a64_stop stop = run_until_stop(cpu);
     if (cpu->a.excl.size != 0)
         a64_watch_reservation(cpu);
     if (exit != NULL) {
@@ -144,6 +174,7 @@ static void complete(struct a64_cpu *cpu, enum a64_cost_class class)
     cpu->a.pending = PEND_NONE;
     cpu->a.pc += 4;
     cpu->a.n_insns++;
+    a64_step_advance(cpu);
     cpu->a.now_cyc += cpu->mem->cost[class];
 }
 

@@ -3,10 +3,12 @@
 #include "except.h"
 
 #include "bits.h"
+#include "debug.h"
 #include "flags.h"
 #include "mmu.h"
 
-enum { PSR_M_EL1H = 5, PSR_IL = 1 << 20, PSR_PAN = 1 << 22, PSR_DAIF = 0x3c0 };
+enum { PSR_M_EL1H = 5, PSR_IL = 1 << 20, PSR_SS = 1 << 21,
+       PSR_PAN = 1 << 22, PSR_DAIF = 0x3c0 };
 enum { VEC_SYNC = 0x000, VEC_IRQ = 0x080, VEC_FIQ = 0x100, VEC_SERROR = 0x180 };
 
 uint64_t a64_pstate(const struct a64_cpu *cpu)
@@ -14,7 +16,7 @@ uint64_t a64_pstate(const struct a64_cpu *cpu)
     const struct a64_arch *a = &cpu->a;
     uint64_t mode = a->el == 0 ? 0u : 4u | a->spsel;
     return ((uint64_t)a64_nzcv(a) << 28) | (a->pan ? PSR_PAN : 0u) |
-           (a->il ? PSR_IL : 0u) | a->daif | mode;
+           (a->il ? PSR_IL : 0u) | (a->ss ? PSR_SS : 0u) | a->daif | mode;
 }
 
 static uint32_t sp_bank(const struct a64_arch *a)
@@ -36,6 +38,7 @@ void a64_pstate_set(struct a64_cpu *cpu, uint64_t spsr)
     a64_set_nzcv(a, (uint32_t)(spsr >> 28) & 15);
     a->daif = (uint32_t)spsr & PSR_DAIF;
     a->il = (spsr & PSR_IL) != 0;
+    a->ss = (spsr & PSR_SS) != 0;
     a->pan = cpu->mem->has_pan && (spsr & PSR_PAN) != 0;
     uint32_t el = (uint32_t)bits64(spsr, 2, 2);
     a64_set_el_sp(cpu, el, (uint32_t)(spsr & 1) | (el == 0 ? 1u : 0u));
@@ -53,7 +56,7 @@ static void enter_el1(struct a64_cpu *cpu, uint64_t vector)
     a->sr[SR_SPSR] = a64_pstate(cpu);
     a->sr[SR_ELR] = a->pc;
     a->daif = PSR_DAIF;
-    a->il = 0;
+    a->il = a->ss = a->stepped = 0;
     if (cpu->mem->has_pan && !(a->sr[SR_SCTLR] & SCTLR_SPAN))
         a->pan = 1;
     a64_set_el_sp(cpu, 1, 1);
@@ -126,7 +129,9 @@ void a64_eret(struct a64_cpu *cpu)
     a->pc = a->sr[SR_ELR];
     a->excl.size = 0; /* an exception return clears the local monitor... */
     a->event = 1;     /* ...and sets the event register: AArch64.ExceptionReturn() */
-    if (return_is_illegal(spsr)) {
+    const bool illegal = return_is_illegal(spsr);
+    const uint8_t ss = a64_step_returns(cpu, spsr, illegal);
+    if (illegal) {
         /* SetPSTATEFromPSR(): flags and masks are restored, EL and SP stay, IL is set.
          */
         uint64_t mode = 4u | a->spsel;
@@ -135,4 +140,5 @@ void a64_eret(struct a64_cpu *cpu)
         a64_pstate_set(cpu, spsr);
         a->pc = a64_strip_tag(cpu, a->pc);
     }
+    a->ss = ss;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bits.h"
+#include "debug.h"
 #include "except.h"
 #include "mem.h"
 #include "mmu.h"
@@ -36,6 +37,13 @@ static enum a64_x translate_part(struct a64_cpu *cpu, struct a64_data *d, uint64
     if (xl.fsc >= 0) {
         a64_exception_dabt(cpu, va, (uint32_t)xl.fsc, d->write, false);
         return X_EXC;
+    }
+    if (A64_UNLIKELY(cpu->watch)) {
+        uint32_t room = A64_PAGE_SIZE - (uint32_t)(va & (A64_PAGE_SIZE - 1));
+        uint32_t left = d->len - (uint32_t)(va - d->va);
+        enum a64_x x = a64_watch(cpu, d, va, left < room ? left : room);
+        if (x != X_NEXT)
+            return x;
     }
     p->pa = xl.pa;
     p->page = a64_page_of(cpu->mem, xl.pa, &host);
@@ -375,6 +383,12 @@ enum a64_x a64_zero_block(struct a64_cpu *cpu, uint64_t va)
     }
     if (zero_faults(cpu, va))
         return X_EXC;
+    if (cpu->watch) { /* nothing is written if any of it is watched */
+        struct a64_data all = { .write = true };
+        enum a64_x x = a64_watch(cpu, &all, va & ~63ull, 64);
+        if (x != X_NEXT)
+            return x;
+    }
     for (uint64_t off = 0; off < 64; off += 16) {
         struct a64_data d = {
             .va = (va & ~63ull) + off, .len = 16, .elem = 1, .write = true

@@ -83,12 +83,11 @@ static int32_t read_desc(const struct a64_cpu *cpu, uint64_t pa, uint64_t *desc,
 {
     uint8_t *host;
     const struct a64_page *page = a64_page_of(cpu->mem, pa, &host);
+    xl->ipa = pa;
     if (page == NULL)
         return FSC_EXTERNAL_WALK;
-    if (!(page->flags & PG_PRESENT)) {
-        xl->ipa = pa;
+    if (!(page->flags & PG_PRESENT))
         return FSC_STAGE2;
-    }
     memcpy(desc, host + (pa & (A64_PAGE_SIZE - 1)), sizeof *desc);
     return -1;
 }
@@ -286,6 +285,10 @@ void a64_translate_va(struct a64_cpu *cpu, const struct a64_req *req, struct a64
             xl->fsc = FSC_TRANSLATION;
         else
             xl->fsc = walk(cpu, va, &h, xl);
+        /* A table outside memory is a stage 2 fault; only a host that asks hears of it
+         * as an abort. */
+        if (!req->no_tlb && (xl->fsc & ~3) == FSC_EXTERNAL_WALK)
+            xl->fsc = FSC_STAGE2;
         if (xl->fsc >= 0)
             return;
         if (!req->no_tlb)

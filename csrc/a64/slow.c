@@ -2,6 +2,7 @@
 #include "slow.h"
 
 #include "bits.h"
+#include "debug.h"
 #include "except.h"
 #include "ldst.h"
 #include "mmu.h"
@@ -37,6 +38,7 @@ static enum a64_x exception_generating(struct a64_cpu *cpu, uint32_t w)
     }
     if (ll == 1) {
         cpu->a.pc += 4;
+        a64_step_advance(cpu);
         a64_exception(cpu, EC_SVC64, imm);
         return X_RELOAD;
     }

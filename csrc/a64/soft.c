@@ -18,6 +18,8 @@ void a64_ftlb_fill(struct a64_cpu *cpu, uint64_t va, const struct a64_xl *xl,
                    uint32_t mode)
 {
     uint64_t tag = va & ~mask64(12);
+    if (A64_UNLIKELY(cpu->watch))
+        return; /* every access is to come by a64_data_access() */
     struct a64_ftlb *e = &cpu->ftlb[mode][(va >> 12) % FTLB_SIZE];
     uint32_t attrs = xl->e.attrs, read = mode == MODE_EL0 ? AT_R0 : AT_R1;
     uint32_t write = mode == MODE_EL0 ? AT_W0 : AT_W1;
@@ -42,7 +44,8 @@ enum a64_x a64_stop_stage2(struct a64_cpu *cpu, const struct a64_exit *what)
     cpu->a.exit.pc = cpu->a.pc;
     cpu->a.exit.esr = (ec << 26) | ESR_IL | (uint32_t)what->is_walk << 7 |
                       (uint32_t)what->is_write << 6 | (FSC_TRANSLATION + 3);
-    cpu->stop = A64_STOP_STAGE2;
+    /* Tables outside memory: the host has nothing to make present there either. */
+    cpu->stop = page != NULL ? A64_STOP_STAGE2 : A64_STOP_MMIO;
     return X_STOP;
 }
 

@@ -122,12 +122,15 @@ struct a64_arch {
     struct a64_clock_state clock;
     struct a64_timer_state timer[2];
     uint64_t sr[SR_COUNT];
-    uint64_t dbg[16][4]; /* DBGBVR, DBGBCR, DBGWVR, DBGWCR: stored, no effect */
+    uint64_t dbg[16][4]; /* DBGBVR, DBGBCR, DBGWVR, DBGWCR */
     uint32_t pending;    /* enum a64_pending */
     uint32_t pa_bits;
     uint64_t skip_bp;     /* PC + 1 of the breakpoint to step over, 0 = none */
+    uint64_t skip_wp;     /* the same for a watched access */
     struct a64_exit exit; /* of the pending stop */
     uint32_t next_block, next_way;
+    uint8_t ss, stepped; /* PSTATE.SS; what the last software step was, debug.c */
+    uint8_t pad[6];
     struct a64_tlbe tlb_page[TLB_PAGES];
     struct a64_tlbe tlb_block[TLB_BLOCKS];
 };
@@ -218,8 +221,10 @@ struct a64_cpu {
     uint32_t wtag_seen, code_seen;
     uint32_t cpu_idx;
     uint32_t stop; /* enum a64_stop, with X_STOP and X_STOP_DONE */
-    uint32_t n_bp;
+    uint32_t n_bp, n_wp;
+    bool debug, watch; /* instruction by instruction; every access is looked at */
     uint64_t bp[A64_MAX_BREAKPOINTS];
+    struct a64_watchpoint wp[A64_MAX_WATCHPOINTS];
     /* Of the code generator, jit.h; meaningless between runs. */
     int64_t jit_left;   /* cycles after the block being executed */
     uint64_t jit_insns; /* executed in this run */
@@ -228,6 +233,7 @@ struct a64_cpu {
     uint16_t jit_flags, jit_pad[3];
     a64_call_fn *on_call;
     void *call_context;
+    void *block; /* what free() takes */
     struct a64_stats stats;
     struct a64_ftlb ftlb[N_MODES][FTLB_SIZE];
     struct a64_fetch fetch_cache[2][FETCH_SIZE];

@@ -48,8 +48,7 @@ static enum a64_x cache_op(struct a64_cpu *cpu, uint32_t w, uint64_t va)
     return cache_by_va(cpu, va, el0 ? ACC_READ : -1);
 }
 
-/* AT S1E{0,1}{R,W}: PAR_EL1 gets the result; only a table that cannot be read faults.
- */
+/* AT S1E{0,1}{R,W}: PAR_EL1 gets the result. */
 static enum a64_x address_translate(struct a64_cpu *cpu, uint32_t op2, uint64_t va)
 {
     struct a64_xl xl;
@@ -61,10 +60,6 @@ static enum a64_x address_translate(struct a64_cpu *cpu, uint32_t op2, uint64_t 
     if (xl.fsc == FSC_STAGE2)
         return a64_stop_stage2(
             cpu, &(struct a64_exit){ .addr = xl.ipa, .va = va, .is_walk = 1 });
-    if (xl.fsc >= FSC_EXTERNAL && xl.fsc < FSC_ALIGNMENT) {
-        a64_exception_dabt(cpu, va, (uint32_t)xl.fsc, true, true);
-        return X_EXC;
-    }
     uint64_t par = 1 << 11; /* RES1 */
     if (xl.fsc >= 0) {
         par |= 1 | (uint64_t)xl.fsc << 1;

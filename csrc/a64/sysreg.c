@@ -3,6 +3,7 @@
 
 #include "bits.h"
 #include "clock.h"
+#include "debug.h"
 #include "except.h"
 #include "flags.h"
 #include "mem.h"
@@ -112,6 +113,16 @@ static enum a64_x reload(struct a64_cpu *cpu)
     return X_RELOAD;
 }
 
+/* The executors go on in the other mode if this enables or disables exceptions. */
+static enum a64_x debug_written(struct a64_cpu *cpu)
+{
+    if (!a64_debug_changed(cpu))
+        return X_NEXT;
+    cpu->stop = STOP_MODE;
+    cpu->a.pc += 4;
+    return X_STOP_DONE;
+}
+
 static enum a64_x pstate_write(struct a64_cpu *cpu, uint32_t kind, uint64_t value)
 {
     struct a64_arch *a = &cpu->a;
@@ -140,6 +151,8 @@ static enum a64_x stored_write(struct a64_cpu *cpu, const struct a64_sysreg *reg
             value |= SCTLR_SPAN;
     }
     cpu->a.sr[reg->sr] = (value & reg->wmask) | fixed;
+    if (reg->flags & SYS_DEBUG)
+        return debug_written(cpu);
     if (!(reg->flags & SYS_CTX))
         return X_NEXT;
     a64_soft_flush(cpu);
@@ -161,10 +174,10 @@ enum a64_x a64_sysreg_write(struct a64_cpu *cpu, const struct a64_sysreg *reg,
     case K_PAN:
     case K_NZCV:
     case K_DAIF: return pstate_write(cpu, reg->kind, value);
-    case K_OSLAR: a->sr[SR_OSLSR] = (value & 1) << 1; return X_NEXT;
+    case K_OSLAR: a->sr[SR_OSLSR] = (value & 1) << 1; return debug_written(cpu);
     case K_CLAIMSET: a->sr[SR_DBGCLAIM] |= value & 0xff; return X_NEXT;
     case K_CLAIMCLR: a->sr[SR_DBGCLAIM] &= ~value; return X_NEXT;
-    case K_DBGREG: *dbg_reg(cpu, enc) = value & reg->wmask; return X_NEXT;
+    case K_DBGREG: *dbg_reg(cpu, enc) = value & reg->wmask; return debug_written(cpu);
     case K_CNTP_TVAL:
     case K_CNTP_CTL:
     case K_CNTP_CVAL:

@@ -15,7 +15,8 @@ enum sysreg_flags {
     SYS_W0 = 8,      /* at EL0, further checks by kind */
     SYS_FAST_R = 16, /* reading is just the stored value */
     SYS_FAST_W = 32, /* writing is just storing, all bits */
-    SYS_CTX = 64     /* a write changes translation: soft caches go */
+    SYS_CTX = 64,    /* a write changes translation: soft caches go */
+    SYS_DEBUG = 128  /* a write may enable debug exceptions */
 };
 
 enum sysreg_kind {

@@ -2,6 +2,7 @@
  * not here is UNDEFINED (unless the host traps it). Arm ARM C5.1.2 "op0 == 0b10/0b11",
  * D12 "AArch64 System Register Descriptions". */
 #include "bits.h"
+#include "debug.h"
 #include "mem.h"
 #include "sysreg.h"
 
@@ -17,13 +18,13 @@
 static const struct a64_sysreg table[] = {
     REG(2, 0, 0, 0, 2, RW, K_STORED, SR_OSDTRRX, 0xffffffff),
     REG(2, 0, 0, 2, 0, RW, K_STORED, SR_MDCCINT, 0x60000000),
-    REG(2, 0, 0, 2, 2, RW, K_STORED, SR_MDSCR, 0x6c08f041),
+    REG(2, 0, 0, 2, 2, RW | SYS_DEBUG, K_STORED, SR_MDSCR, 0x6c08f041),
     REG(2, 0, 0, 3, 2, RW, K_STORED, SR_OSDTRTX, 0xffffffff),
     REG(2, 0, 0, 6, 2, RW, K_STORED, SR_OSECCR, 0xffffffff),
     REG(2, 0, 1, 0, 0, RO, K_RAZ_WI, 0, 0), /* MDRAR_EL1 */
     REG(2, 0, 1, 0, 4, SYS_W, K_OSLAR, 0, 1),
     REG(2, 0, 1, 1, 4, RO, K_OSLSR, 0, 0),
-    REG(2, 0, 1, 3, 4, RW, K_STORED, SR_OSDLR, 1),
+    REG(2, 0, 1, 3, 4, RW | SYS_DEBUG, K_STORED, SR_OSDLR, 1),
     REG(2, 0, 1, 4, 4, RW, K_STORED, SR_DBGPRCR, 1),
     REG(2, 0, 7, 8, 6, RW, K_CLAIMSET, 0, 0xff),
     REG(2, 0, 7, 9, 6, RW, K_CLAIMCLR, 0, 0xff),
@@ -93,12 +94,13 @@ static bool find_family(uint32_t enc, struct a64_sysreg *out)
                                     .sr = (uint16_t)SR_IDX_ID(crm, op2) };
         return true;
     }
-    uint32_t n_regs = op2 < 6 ? 6 : 4;
+    uint32_t n_regs = op2 < 6 ? N_HW_BREAK : N_HW_WATCH;
     if (enc >> 7 == ENC(2, 0, 0, 0, 0) >> 7 && op2 >= 4 && crm < n_regs) {
         *out = (struct a64_sysreg){ .enc = (uint16_t)enc,
                                     .flags = RW,
                                     .kind = K_DBGREG,
-                                    .wmask = op2 & 1 ? 0xffffffff : ALL };
+                                    .wmask = op2 & 1 ? 0xffffffff
+                                             : op2 == 6 ? ~3ull : ALL };
         return true;
     }
     return false;

@@ -61,7 +61,11 @@ static void soft_expired(struct pyemu_machine *m, struct pcpu *p, uint32_t node)
     v->flags &= ~(bg ? FLAG(BG_ARMED) : FLAG(PT_ARMED));
     count(m, bg ? PYEMU_C_BG_EXPIRE : PYEMU_C_PT_EXPIRE);
     trace(m, p, node / 2, KIND(PYEMU_E_HRTIMER, bg ? 0 : 1), 0);
+    /* the vCPU's thread may be in a hook on another pCPU, with locals of its own */
+    const uint64_t kept = v->flags & scratch_bits();
+
     hook_run(m, p, v, bg ? PYEMU_H_BG_EXPIRE : PYEMU_H_PT_EXPIRE);
+    v->flags = (v->flags & ~scratch_bits()) | kept;
 }
 
 /* In the order of their latest times; the first runs from its earliest on. */

@@ -25,7 +25,11 @@ static void pick_or_idle(struct pyemu_machine *m, struct pcpu *p)
         horizon_update(m, p);
         return;
     }
-    p->idle_exit = 1;
+    if (p->idle_exit == 0) { /* on the way, events and interrupts come first */
+        p->idle_exit = 1;
+        charge(m, p, PYEMU_P_IDLE_ENTER);
+        return;
+    }
     horizon_update(m, p);
     if (p->horizon_cyc > p->now_cyc) {
         p->idle_cyc += p->horizon_cyc - p->now_cyc;
@@ -131,13 +135,13 @@ static bool must_stop(struct pyemu_machine *m)
     return m->stop != 0;
 }
 
-void pcpu_run(struct pyemu_machine *m, struct pcpu *p, uint64_t window_end_cyc)
+void pcpu_run(struct pyemu_machine *m, struct pcpu *p)
 {
-    if (p->window_cyc != window_end_cyc) {
-        p->window_cyc = window_end_cyc;
+    if (p->window_cyc != m->s->window_end_cyc) {
+        p->window_cyc = m->s->window_end_cyc;
         horizon_update(m, p);
     }
-    while (p->now_cyc < window_end_cyc && !must_stop(m)) {
+    while (p->now_cyc < p->window_cyc && !must_stop(m)) {
         if (p->now_cyc >= p->horizon_cyc)
             events_due(m, p);
         if (p->irq_stage != ISR_NONE)

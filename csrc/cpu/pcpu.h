@@ -4,6 +4,6 @@
 
 #include "state/state.h"
 
-void pcpu_run(struct pyemu_machine *m, struct pcpu *p, uint64_t window_end_cyc);
+void pcpu_run(struct pyemu_machine *m, struct pcpu *p);
 
 #endif

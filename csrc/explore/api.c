@@ -154,7 +154,7 @@ int pyemu_explore_new(struct pyemu_machine *m, const struct pyemu_explore_config
     x->m = m;
     x->cfg = *cfg;
     x->n_words = ex_words(x);
-    ASSERT(m, x->n_words <= EX_MAX_WORDS);
+    ASSERT(m, x->n_words < EX_MAX_WORDS);
     if (!begin(x)) {
         pyemu_explore_free(x);
         return machine_fail(m, PYEMU_ENOMEM, "no memory for an explorer");
@@ -172,6 +172,7 @@ void pyemu_explore_free(struct pyemu_explorer *x)
     free(x->by);
     free(x->table);
     free(x->rows);
+    free(x->helpers);
     ex_record_free(x);
     free(x->live[0]);
     free(x->live[1]);
@@ -179,8 +180,36 @@ void pyemu_explore_free(struct pyemu_explorer *x)
     free(x);
 }
 
+int pyemu_explore_help(struct pyemu_explorer *x, struct pyemu_explorer **helpers,
+                       uint32_t n)
+{
+    REQUIRE(x->m, n < PYEMU_EXPLORE_THREADS, "%u threads: at most %u", n + 1U,
+            (uint32_t)PYEMU_EXPLORE_THREADS);
+    REQUIRE(x->m, x->n_states == 0, "the search has begun");
+    for (uint32_t i = 0; i < n; i++) {
+        REQUIRE(x->m, helpers[i] != NULL && helpers[i] != x,
+                "helper %u is the explorer itself, or none", i);
+        REQUIRE(x->m, pyemu_explore_table(helpers[i]) == pyemu_explore_table(x) &&
+                          memcmp(&helpers[i]->cfg, &x->cfg, sizeof x->cfg) == 0 &&
+                          memcmp(&helpers[i]->m->s->cfg, &x->m->s->cfg,
+                                 sizeof x->m->s->cfg) == 0,
+                "helper %u explores another machine", i);
+        for (uint32_t k = 0; k < i; k++)
+            REQUIRE(x->m, helpers[k] != helpers[i], "helper %u stands twice", i);
+    }
+    free(x->helpers);
+    x->helpers = calloc(n + 1U, sizeof(struct pyemu_explorer *));
+    if (x->helpers == NULL)
+        return machine_fail(x->m, PYEMU_ENOMEM, "no memory for %u threads", n);
+    for (uint32_t i = 0; i < n; i++)
+        x->helpers[i] = helpers[i];
+    x->n_helpers = n;
+    return PYEMU_OK;
+}
+
 int pyemu_explore_safety(struct pyemu_explorer *x, struct pyemu_explore_result *out)
 {
+    REQUIRE(x->m, x->n_states == 0, "the search has been done");
     x->m->interrupted = 0;
     return ex_search(x, out);
 }
@@ -188,10 +217,8 @@ int pyemu_explore_safety(struct pyemu_explorer *x, struct pyemu_explore_result *
 int pyemu_explore_cycles(struct pyemu_explorer *x, uint32_t invariant,
                          struct pyemu_explore_result *out)
 {
-    const bool live =
-        invariant == 2 || invariant == 4 || invariant == 11 || invariant == 12;
-
-    REQUIRE(x->m, live, "invariant %u is not a liveness invariant", invariant);
+    REQUIRE(x->m, invariant < 16 && has_bit64(EX_LIVENESS, invariant),
+            "invariant %u is not a liveness invariant", invariant);
     REQUIRE(x->m, ex_records(x), "no liveness invariant was asked for");
     REQUIRE(x->m, x->end == PYEMU_XE_DONE, "the safety search has not ended");
     const uint64_t asked = x->cfg.invariants;

@@ -1,5 +1,5 @@
 /*
- * cycles.c - liveness (I2, I4, I11, I12) as a search for cycles among the states
+ * cycles.c - liveness (I2, I4, I11, I12, I15) as a search for cycles among the states
  * that the safety search has visited. For each invariant: which states belong to
  * the bad behaviour, which moves it may use, which event a cycle must contain.
  * Strongly connected components of that graph are the candidates. Fairness
@@ -272,34 +272,53 @@ static int check(struct pyemu_explorer *x, const struct rule *r)
     return verdict;
 }
 
+/* I10 is no cycle but a state from which nothing leads on. */
+static int check_owners(struct pyemu_explorer *x)
+{
+    uint32_t s = 0;
+    const int verdict = ex_owners(x, &s);
+
+    if (verdict != 1)
+        return verdict;
+    return ex_path(x, s, NULL, 0) == PYEMU_OK ? 1 : -1;
+}
+
+static int check_rule(struct pyemu_explorer *x, struct rule *r)
+{
+    if (r->invariant == 10)
+        return check_owners(x);
+    if (r->invariant == 4 && r->timer != 0) {
+        r->also = 0; /* within the host: no entry, nobody preempts */
+        r->banned |= EX_EV_ENTRY | EX_EV_PREEMPT;
+    }
+    return check(x, r);
+}
+
+static void conclude(struct pyemu_explorer *x, const struct rule *r, int verdict)
+{
+    x->found.invariant = verdict == 1 ? r->invariant : 0;
+    x->found.detail = verdict == 1 ? r->detail : EXD_NONE;
+    x->end = verdict == 1   ? PYEMU_XE_VIOLATED
+             : verdict == 0 ? PYEMU_XE_DONE
+                            : PYEMU_XE_MEMORY;
+    if (x->m->interrupted != 0)
+        x->end = PYEMU_XE_INTERRUPTED;
+}
+
 int ex_cycles(struct pyemu_explorer *x, uint32_t invariant,
               struct pyemu_explore_result *out)
 {
     struct rule r = rule_of(invariant);
     const uint32_t n_timers = invariant == 2 ? N_TIMERS + 1U : invariant == 4 ? 2U : 1U;
+    const uint32_t n_vcpus = invariant == 10 ? 1U : x->m->s->cfg.n_vcpus;
     const uint64_t steps = x->transitions;
+    int verdict = 0;
 
     x->graph.first[x->n_states] = (uint32_t)x->graph.n_edges;
-    for (r.vcpu = 0; r.vcpu < x->m->s->cfg.n_vcpus; r.vcpu++)
-        for (r.timer = 0; r.timer < n_timers; r.timer++) {
-            if (invariant == 4 && r.timer != 0) {
-                r.also = 0; /* within the host: no entry, nobody preempts */
-                r.banned |= EX_EV_ENTRY | EX_EV_PREEMPT;
-            }
-            const int verdict = check(x, &r);
-
-            x->found.invariant = verdict == 1 ? invariant : 0;
-            x->found.detail = verdict == 1 ? r.detail : EXD_NONE;
-            x->end = verdict == 1   ? PYEMU_XE_VIOLATED
-                     : verdict == 0 ? PYEMU_XE_DONE
-                                    : PYEMU_XE_MEMORY;
-            if (x->m->interrupted != 0)
-                x->end = PYEMU_XE_INTERRUPTED;
-            if (verdict != 0) {
-                x->transitions = steps;
-                ex_report(x, out);
-                return x->m->s->poisoned != 0 ? PYEMU_EBUG : PYEMU_OK;
-            }
+    for (r.vcpu = 0; r.vcpu < n_vcpus && verdict == 0; r.vcpu++)
+        for (r.timer = 0; r.timer < n_timers && verdict == 0; r.timer++) {
+            verdict = check_rule(x, &r);
+            conclude(x, &r, verdict);
         }
     x->transitions = steps;
     ex_report(x, out);

@@ -84,13 +84,17 @@ enum {
     EX_EV_BLOCK = 16,  /* block hook begun */
     EX_EV_OUTSIDE = 32, /* outside event other than line, tick and scheduling */
     EX_EV_PREEMPT = 64,
-    EX_EV_LINE = 128,
-    EX_EV_TICK = 256,
-    EX_EV_SLEEP = 512,
-    EX_EV_EOI = 1024,
-    EX_EV_WFI = 2048,
-    EX_EV_TRAP = 4096 /* a guest operation that is not chosen yet */
+    EX_EV_SLEEP = 128,
+    EX_EV_EOI = 256,
+    EX_EV_WFI = 512,
+    EX_EV_TRAP = 1024, /* a guest operation that is not chosen yet */
+    EX_EV_FREE = 2048, /* << 2 pCPU + timer: its PPI was not active, or held (I10) */
+    EX_FREE_SHIFT = 11
 };
+
+/* Invariants that the graph decides, not a state. */
+#define EX_LIVENESS                                                                    \
+    (bit64(2) | bit64(4) | bit64(10) | bit64(11) | bit64(12) | bit64(15))
 
 /* Clauses of the invariants, for the report. */
 enum ex_detail {
@@ -121,7 +125,9 @@ enum ex_detail {
     EXD_DROPPED,         /* I2: raised, and neither latched nor in a list register */
     EXD_EOI_HIDDEN,      /* I2: EOI of a level interrupt that KVM never hears of */
     EXD_STILL_ACTIVE,    /* I13: active although the guest has ended it */
-    EXD_TVAL             /* I9: CNTP_TVAL := -1 is not in the past */
+    EXD_TVAL,            /* I9: CNTP_TVAL := -1 is not in the past */
+    EXD_NO_OWNER,        /* I10: active, and no way leads to a deactivation */
+    EXD_NOT_REFERENCE    /* I15: offered for ever what hardware would not, or not */
 };
 
 struct violation {
@@ -217,8 +223,13 @@ struct pyemu_explorer {
     uint64_t table_size;
     struct ex_graph graph;
     uint64_t set_bytes;             /* of the visited set */
-    uint64_t transitions;
+    uint64_t transitions;           /* made by this explorer's machine */
+    uint64_t stepped;               /* of the states that have been checked */
+    uint64_t given;                 /* states handed out to be expanded */
     uint64_t checked;               /* states whose moves have been tried */
+    uint64_t level_end;             /* of the depth under way */
+    struct pyemu_explorer **helpers; /* borrowed: each has a machine of its own */
+    uint32_t n_helpers;
     uint32_t depth;
     uint32_t end;
     /* counterexample */
@@ -304,11 +315,24 @@ void ex_check_after(struct pyemu_explorer *x, const struct pcpu *p,
                     const struct vcpu *v, uint32_t prim);
 void ex_note_levels(struct pyemu_explorer *x);
 
-/* search.c */
+/* visited.c */
+uint64_t ex_hash(const uint64_t *w, uint32_t n);
+uint64_t ex_visited_bytes(const struct pyemu_explorer *x);
+void ex_look_ahead(const struct pyemu_explorer *x, uint64_t hash);
+void ex_look_closer(const struct pyemu_explorer *x, uint64_t hash);
+bool ex_reserve(struct pyemu_explorer *x);
 uint32_t ex_find(const struct pyemu_explorer *x, const uint64_t *w);
+uint32_t ex_visit(struct pyemu_explorer *x, const uint64_t *w, uint64_t hash,
+                  uint32_t from, ex_move by);
+
+/* chunk.c */
+void ex_run(struct pyemu_explorer *x, ex_move mv);
+
+/* search.c */
 int ex_search(struct pyemu_explorer *x, struct pyemu_explore_result *out);
 void ex_report(const struct pyemu_explorer *x, struct pyemu_explore_result *out);
-void ex_run(struct pyemu_explorer *x, ex_move mv);
+
+/* path.c */
 int ex_path(struct pyemu_explorer *x, uint32_t state, const ex_move *more,
             uint32_t n_more);
 
@@ -317,11 +341,15 @@ int ex_behaviour(struct pyemu_explorer *x, struct pyemu_explore_behaviour *out);
 
 /* record.c */
 bool ex_records(const struct pyemu_explorer *x);
-bool ex_record_state(struct pyemu_explorer *x, uint32_t n, const ex_move *moves,
-                     uint32_t n_moves);
+bool ex_record_state(struct pyemu_explorer *x, uint32_t n, uint16_t rules, uint8_t due);
 bool ex_record_edge(struct pyemu_explorer *x, ex_move by, uint32_t events, uint32_t to);
 uint64_t ex_record_bytes(const struct pyemu_explorer *x);
 void ex_record_free(struct pyemu_explorer *x);
+
+/* owners.c: who will deactivate a physical interrupt (I10) */
+void ex_note_owners(struct pyemu_explorer *x);
+uint32_t ex_ownerless(const struct pyemu_explorer *x);
+int ex_owners(struct pyemu_explorer *x, uint32_t *state);
 
 /* cycles.c */
 int ex_cycles(struct pyemu_explorer *x, uint32_t invariant,

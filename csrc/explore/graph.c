@@ -63,6 +63,21 @@ static void walk(struct tarjan *t, struct graph *g, uint32_t root)
     }
 }
 
+/* A bad cycle has a state that its needed event leaves from: others need no walk. */
+static bool is_root(const struct graph *g, uint32_t s)
+{
+    if (g->kept[s] == 0)
+        return false;
+    for (uint32_t e = g->all->first[s]; e < g->all->first[s + 1]; e++) {
+        const struct ex_edge *edge = &g->all->edges[e];
+
+        if ((g->rule->needed == 0 || (edge->events & g->rule->needed) != 0) &&
+            g->kept[edge->to] != 0 && edge_allowed(g, s, edge))
+            return true;
+    }
+    return false;
+}
+
 bool graph_components(struct graph *g, uint64_t n, uint32_t *count)
 {
     uint32_t *all = calloc(5 * n + 1, sizeof *all);
@@ -76,8 +91,10 @@ bool graph_components(struct graph *g, uint64_t n, uint32_t *count)
     t.stack = all + 3 * n;
     t.path = all + 4 * n;
     for (uint32_t s = 0; s < n; s++)
-        if (g->kept[s] != 0 && t.index[s] == 0)
+        if (t.index[s] == 0 && is_root(g, s))
             walk(&t, g, s);
+    for (uint32_t s = 0; s < n; s++)
+        g->kept[s] = g->kept[s] != 0 && g->component[s] != 0;
     *count = t.components;
     free(all);
     return true;

@@ -12,6 +12,19 @@ struct graph {
     uint32_t *component;
 };
 
+/* Does its guest anything but leave for the host, or another guest anything? */
+static inline bool acts_otherwise(const struct rule *r, const struct ex_edge *e)
+{
+    const uint32_t arg = ex_arg(e->by);
+
+    if ((e->events & EX_EV_GUEST) == 0)
+        return false;
+    if (ex_vcpu(e->by) != r->vcpu)
+        return true;
+    return ex_kind(e->by) == PYEMU_A_GUEST ? arg != PYEMU_GC_HVC && arg < EX_TRAP_BUSY
+                                           : arg != 1U + PYEMU_GC_HVC;
+}
+
 /*
  * Does the rule allow the edge? The guest waits for lines under way: they reach the
  * GIC before its next operation (the safety search lets them take for ever).
@@ -24,10 +37,14 @@ static inline bool edge_allowed(const struct graph *g, uint32_t from,
 
     return (e->events & g->rule->banned) == 0 &&
            !(acts && (g->all->due[from] & DUE_LINES) != 0) &&
-           !(g->rule->only_waits && (e->events & EX_EV_GUEST) != 0 && !waits);
+           !(g->rule->only_waits && (e->events & EX_EV_GUEST) != 0 && !waits) &&
+           !(g->rule->only_exits && acts_otherwise(g->rule, e));
 }
 
-/* Strongly connected components of the kept states; false without memory. */
+/*
+ * Strongly connected components of the kept states that a bad cycle can reach: the
+ * others are kept no longer. False without memory.
+ */
 bool graph_components(struct graph *g, uint64_t n, uint32_t *count);
 
 #endif

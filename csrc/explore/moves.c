@@ -107,8 +107,8 @@ static uint32_t line_moves(const struct pyemu_explorer *x, uint32_t i, uint32_t 
     const struct pcpu *p = &x->m->pcpus[i];
     uint32_t n = 0;
 
-    for (uint32_t t = 0; t < N_TIMERS; t++)
-        if (p->line_due_cyc[t] != PYEMU_NEVER && (sees & EX_SEES_LINE) != 0)
+    for (uint32_t t = 0; t < N_TIMERS && (sees & EX_SEES_LINE) != 0; t++)
+        if (p->line_due_cyc[t] != PYEMU_NEVER)
             out[n++] = ex_move_of(p->line_target[t] != 0 ? PYEMU_A_LINE_ASSERT
                                                          : PYEMU_A_LINE_RETIRE,
                                   i, 0, t);
@@ -157,6 +157,8 @@ static uint32_t vcpu_moves(const struct pyemu_explorer *x, uint32_t i, ex_move *
     const uint32_t sees = ex_notices(x, i);
     uint32_t n = 0;
 
+    if (sees == 0 && v->work == 0 && x->ghost[i].stopped == 0 && !user)
+        return 0;
     if (on(x, PYEMU_A_SIGNAL) && (sees & EX_SEES_SIGNAL) != 0 && v->resident != 0 &&
         (v->flags & FLAG(SIGNAL)) == 0)
         out[n++] = ex_move_of(PYEMU_A_SIGNAL, 0, i, 0);
@@ -299,6 +301,7 @@ static void step(struct pyemu_explorer *x, struct pcpu *p, uint32_t arg)
             v->trap_op = arg - 1U;
         thread_step(x, p, v);
     }
+    ex_note_owners(x);
 }
 
 static void sched_in(struct pyemu_explorer *x, struct pcpu *p, uint32_t t)
@@ -368,11 +371,24 @@ static void after(struct pyemu_explorer *x, struct pcpu *p)
     ex_check_state(x);
 }
 
+/* Certainly not one step alone, told without asking what else there is. */
+static bool plainly_free(const struct pyemu_explorer *x, const struct pcpu *p)
+{
+    const struct vcpu *v = p->cur == PYEMU_NONE ? NULL : &x->m->vcpus[p->cur];
+
+    if (v == NULL || p->irq_stage != ISR_NONE || (p->flags & FLAG(PIRQ)) != 0)
+        return false;
+    if (v->stage == STAGE_GUEST) /* no step, or several */
+        return v->pstate_i != 0 || vcpuif_hppvi(p, v) < 0;
+    return may_preempt(x, p);
+}
+
 bool ex_forced(struct pyemu_explorer *x, ex_move *mv)
 {
     ex_move moves[EX_MAX_MOVES];
 
-    if (x->cfg.reduce == 0 || x->ticked != 0 || x->found.invariant != 0)
+    if (x->cfg.reduce == 0 || x->ticked != 0 || x->found.invariant != 0 ||
+        plainly_free(x, &x->m->pcpus[0]))
         return false;
     if (ex_moves(x, moves) != 1 || ex_kind(moves[0]) != PYEMU_A_STEP)
         return false;
@@ -396,9 +412,9 @@ static uint32_t events_of(ex_move mv)
                     : 0U) |
                (ex_arg(mv) == PYEMU_GC_WFI ? EX_EV_WFI : 0U) |
                (ex_arg(mv) >= EX_TRAP_BUSY && ex_arg(mv) <= EX_TRAP ? EX_EV_TRAP : 0U);
-    case PYEMU_A_TICK: return EX_EV_TICK;
+    case PYEMU_A_TICK:
     case PYEMU_A_LINE_ASSERT:
-    case PYEMU_A_LINE_RETIRE: return EX_EV_LINE;
+    case PYEMU_A_LINE_RETIRE: return 0;
     case PYEMU_A_PREEMPT: return EX_EV_PREEMPT;
     case PYEMU_A_WORK_RUN: return 0;
     default: return EX_EV_OUTSIDE;
@@ -423,7 +439,10 @@ void ex_apply(struct pyemu_explorer *x, ex_move mv)
             x->ops[PYEMU_GC_PCVAL_LATE].c = ex_late(x);
         step(x, p, ex_arg(mv));
         break;
-    case PYEMU_A_GUEST: ex_guest(x, p, &m->vcpus[ex_vcpu(mv)], ex_arg(mv)); break;
+    case PYEMU_A_GUEST:
+        ex_guest(x, p, &m->vcpus[ex_vcpu(mv)], ex_arg(mv));
+        ex_note_owners(x);
+        break;
     case PYEMU_A_TICK: tick(x); break;
     case PYEMU_A_PREEMPT: run_sched_out(m, p, &m->vcpus[p->cur]); break;
     case PYEMU_A_SCHED_IN: sched_in(x, p, ex_vcpu(mv)); break;

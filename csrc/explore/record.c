@@ -9,9 +9,7 @@
 
 bool ex_records(const struct pyemu_explorer *x)
 {
-    const uint64_t live = bit64(2) | bit64(4) | bit64(11) | bit64(12);
-
-    return (x->cfg.invariants & live) != 0;
+    return (x->cfg.invariants & EX_LIVENESS) != 0;
 }
 
 static uint64_t state_bytes(void)
@@ -55,17 +53,16 @@ static bool grow_states(struct pyemu_explorer *x, struct ex_graph *g)
     return true;
 }
 
-/* The state is decoded and about to be left; its edges follow. */
-bool ex_record_state(struct pyemu_explorer *x, uint32_t n, const ex_move *moves,
-                     uint32_t n_moves)
+/* Its edges follow. */
+bool ex_record_state(struct pyemu_explorer *x, uint32_t n, uint16_t rules, uint8_t due)
 {
     struct ex_graph *g = &x->graph;
 
     if (n >= g->cap_states && !grow_states(x, g))
         return false;
     g->first[n] = (uint32_t)g->n_edges;
-    g->rules[n] = rules_of(x);
-    g->due[n] = due_of(moves, n_moves);
+    g->rules[n] = rules;
+    g->due[n] = due;
     return true;
 }
 

@@ -16,6 +16,7 @@ struct rule {
     uint32_t needed;     /* event a cycle must have; 0: any cycle */
     uint32_t also;       /* and another one */
     bool only_waits;     /* the guest does nothing but WFI */
+    bool only_exits;     /* this vCPU's guest only HVC, others nothing */
     bool dead_ends;      /* a state without any move breaks it, too */
 };
 
@@ -23,6 +24,8 @@ struct rule rule_of(uint32_t invariant);
 
 /* Bit of the rule in what rules_of gives for a state; 0: every state belongs. */
 uint32_t rule_bit(const struct rule *r);
+
+enum { BIT_I10 = 10 }; /* + 2 pCPU + timer, in rules_of */
 
 /* The rules whose bad behaviour the decoded state belongs to. */
 uint16_t rules_of(const struct pyemu_explorer *x);

@@ -7,44 +7,12 @@
 #include <string.h>
 
 #include "explore/explore.h"
+#include "explore/fields.h"
 #include "hw/gic.h"
 #include "hw/timer.h"
 
-#ifdef __GNUC__
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-#else
-#define ALWAYS_INLINE static inline
-#endif
-
-struct codec {
-    uint64_t *w;
-    uint32_t bit;
-    uint64_t deadlines; /* bitmap of offsets from now */
-    uint64_t now_cyc;
-};
-
-/* One field of n bits (1 to 18), read or written; it may lie across two words. */
-ALWAYS_INLINE uint64_t field(struct codec *c, bool reading, uint64_t v, uint32_t n)
-{
-    const uint32_t at = c->bit & 63U;
-    uint64_t *w = &c->w[c->bit >> 6];
-    const uint64_t mask = (UINT64_C(1) << n) - 1U;
-
-    c->bit += n;
-    if (reading) {
-        uint64_t got = w[0] >> at;
-
-        if (at + n > 64)
-            got |= w[1] << (64 - at);
-        return got & mask;
-    }
-    w[0] |= (v & mask) << at;
-    if (at + n > 64)
-        w[1] |= (v & mask) >> (64 - at);
-    return v;
-}
-
-#define FIELD(lv, type, n) ((lv) = (type)field(c, reading, (uint64_t)(lv), (n)))
+/* Bits of a vCPU and of a pCPU without what only some have; ex_encode checks. */
+enum { VCPU_BITS = 184, PCPU_BITS = 74, RARE_BITS = 7, LR_BITS = 7 };
 
 static const uint16_t INTIDS[4] = {INTID_SPURIOUS, INTID_VTIMER, INTID_PTIMER,
                                    EX_OTHER_SGI};
@@ -104,21 +72,43 @@ ALWAYS_INLINE void pass_timer(struct codec *c, bool reading, struct timer_regs *
         t->cval_ticks = cval_of(t->expiry_cyc, offset_ticks);
 }
 
-ALWAYS_INLINE void pass_lr(struct codec *c, bool reading, struct list_register *lr,
-                           const struct vcpu *any)
+static uint64_t lr_code(const struct list_register *lr)
 {
-    uint64_t code = field(c, reading, intid_code(lr->vintid), 2);
-    uint64_t asks = field(c, reading, (lr->source & LR_EOI) != 0, 1);
-    uint64_t source = field(c, reading, lr->source & 1U, 1);
+    return intid_code(lr->vintid) | (uint64_t)((lr->source & LR_EOI) != 0) << 2 |
+           (uint64_t)(lr->source & 1U) << 3 | (uint64_t)(lr->state & 3U) << 4 |
+           (uint64_t)(lr->hw & 1U) << 6;
+}
 
-    FIELD(lr->state, uint8_t, 2);
-    FIELD(lr->hw, uint8_t, 1);
-    if (!reading)
-        return;
-    lr->vintid = INTIDS[code];
+static void lr_of(struct list_register *lr, uint64_t code, const struct vcpu *any)
+{
+    lr->vintid = INTIDS[code & 3U];
+    lr->source = (uint8_t)(code >> 3 & 1U);
+    if ((code & 4U) != 0)
+        lr->source |= LR_EOI;
+    lr->state = (uint8_t)(code >> 4 & 3U);
+    lr->hw = (uint8_t)(code >> 6 & 1U);
     lr->pintid = lr->hw != 0 ? lr->vintid : 0;
-    lr->source = (uint8_t)(source | (asks != 0 ? (uint64_t)LR_EOI : 0U));
-    lr->prio = code != 0 ? any->irq[lr->vintid].prio : 0;
+    lr->prio = (code & 3U) != 0 ? any->irq[lr->vintid].prio : 0;
+}
+
+/* List registers: as many as are in use. */
+static void pass_lrs(struct tape *t, bool reading, struct list_register *lr, uint32_t n,
+                     const struct vcpu *any)
+{
+    uint64_t all = 0;
+
+    if (n == 0)
+        return;
+    if (reading)
+        tape_get(t, &all, LR_BITS * n);
+    for (uint32_t i = 0; i < n; i++) {
+        if (reading)
+            lr_of(&lr[i], all >> (LR_BITS * i), any);
+        else
+            all |= lr_code(&lr[i]) << (LR_BITS * i);
+    }
+    if (!reading)
+        tape_put(t, &all, LR_BITS * n);
 }
 
 ALWAYS_INLINE void pass_irq(struct codec *c, bool reading, struct vgic_irq *q)
@@ -131,23 +121,34 @@ ALWAYS_INLINE void pass_irq(struct codec *c, bool reading, struct vgic_irq *q)
 }
 
 /* State that only some machines and policies have. */
-ALWAYS_INLINE void pass_rare(struct codec *c, bool reading,
-                             const struct pyemu_machine *m, struct vcpu *v)
+static void pass_rare(struct tape *t, bool reading, const struct pyemu_machine *m,
+                      struct vcpu *v)
 {
     struct vgic_irq *q = &v->irq[EX_OTHER_SGI];
+    const bool v2 = m->s->cfg.gic_version == 2;
+    const bool elrsr = machine_switch(m, PYEMU_S_STALE_ELRSR);
+    const bool once = machine_switch(m, PYEMU_S_SIGNAL_ONCE);
+    struct codec part = {.bit = 0};
+    struct codec *c = &part;
 
-    if (m->s->cfg.gic_version == 2) {
+    if (!v2 && !elrsr && !once)
+        return;
+    if (reading)
+        tape_get(t, c->w, RARE_BITS);
+    if (v2) {
         FIELD(q->source, uint8_t, 2);
         FIELD(q->active_source, uint8_t, 1);
     }
-    if (machine_switch(m, PYEMU_S_STALE_ELRSR))
+    if (elrsr)
         FIELD(v->elrsr, uint16_t, EX_MAX_LRS);
-    if (machine_switch(m, PYEMU_S_SIGNAL_ONCE)) {
+    if (once) {
         uint64_t code = field(c, reading, (v->signalled >> INTID_VTIMER) & 1U, 1);
 
         if (reading)
             v->signalled = (uint32_t)code << INTID_VTIMER;
     }
+    if (!reading)
+        tape_put(t, c->w, RARE_BITS);
 }
 
 /* The ap_list is a chain of INTIDs; three at most. */
@@ -161,6 +162,7 @@ ALWAYS_INLINE void pass_ap_list(struct codec *c, bool reading, struct vcpu *v,
         v->ap_head = AP_END;
         v->ap_len = 0;
     }
+    UNROLL
     for (uint32_t i = 0; i < 3; i++) {
         const uint64_t code =
             field(c, reading, n == AP_END ? 0 : intid_code(n), 2);
@@ -243,7 +245,7 @@ ALWAYS_INLINE void pass_guest(struct codec *c, bool reading, struct vcpu *v)
     v->vapr = (uint32_t)(runs_other << EX_OTHER_GROUP | runs << EX_HOST_GROUP);
 }
 
-static void derive_vcpu(struct pyemu_machine *m, struct vcpu *v)
+static void derive_vcpu(struct vcpu *v)
 {
     put_bit64(&v->flags, PYEMU_F_LINE_V, v->irq[INTID_VTIMER].line != 0);
     for (uint32_t t = 0; t < N_TIMERS; t++)
@@ -251,7 +253,6 @@ static void derive_vcpu(struct pyemu_machine *m, struct vcpu *v)
     v->exit_cyc = PYEMU_NEVER;
     v->deadline = v->counted = v->settled = 0;
     v->injected_cyc = PYEMU_NEVER;
-    (void)m;
 }
 
 ALWAYS_INLINE void pass_vcpu(struct codec *c, bool reading, struct pyemu_explorer *x,
@@ -268,6 +269,7 @@ ALWAYS_INLINE void pass_vcpu(struct codec *c, bool reading, struct pyemu_explore
     FIELD(m->threads[i].state, uint32_t, 3);
     FIELD(m->threads[i].pcpu, uint32_t, 1);
     FIELD(v->woken, uint8_t, 1);
+    UNROLL
     for (uint32_t t = 0; t < N_TIMERS; t++) {
         struct heap_node *n = &m->timer_nodes[2 * i + t];
 
@@ -283,22 +285,18 @@ ALWAYS_INLINE void pass_vcpu(struct codec *c, bool reading, struct pyemu_explore
     }
     FIELD(g->entry_cnthctl, uint8_t, 2);
     FIELD(g->stopped, uint8_t, 1);
+    UNROLL
     for (uint32_t n = 0; n < EX_N_IRQS; n++)
         FIELD(g->kept[n], uint8_t, 4);
     FIELD(v->work, uint8_t, 1);
     pass_irq(c, reading, &v->irq[INTID_VTIMER]);
     pass_irq(c, reading, &v->irq[INTID_PTIMER]);
     pass_irq(c, reading, &v->irq[EX_OTHER_SGI]);
-    pass_rare(c, reading, m, v);
     FIELD(g->owed, uint8_t, 1);
     FIELD(g->ended, uint8_t, 2);
     FIELD(g->orphan, uint8_t, 1);
     pass_ap_list(c, reading, v, i);
     FIELD(v->used_lrs, uint16_t, 2);
-    for (uint32_t n = 0; n < v->used_lrs; n++)
-        pass_lr(c, reading, &v->lr[n], v);
-    if (reading)
-        derive_vcpu(m, v);
 }
 
 /* A set of host INTIDs as bits: 1, 2, 25, 26, 27, 30. */
@@ -363,6 +361,7 @@ ALWAYS_INLINE void pass_pcpu(struct codec *c, bool reading, struct pyemu_explore
     pass_set(c, reading, &p->irq_active);
     uint64_t on = field(c, reading, (p->irq_enabled >> INTID_VTIMER) & 1U, 1);
 
+    UNROLL
     for (uint32_t t = 0; t < N_TIMERS; t++) {
         pass_timer(c, reading, &p->hw[t], t == TIMER_V ? EX_CNTVOFF : 0);
         FIELD(p->line_target[t], uint8_t, 1);
@@ -375,8 +374,6 @@ ALWAYS_INLINE void pass_pcpu(struct codec *c, bool reading, struct pyemu_explore
     FIELD(p->uie, uint8_t, 3);
     FIELD(p->eisr, uint8_t, 1);
     FIELD(p->n_lrs, uint8_t, 2);
-    for (uint32_t n = 0; n < p->n_lrs; n++)
-        pass_lr(c, reading, &p->lr[n], &m->vcpus[0]);
     if (!reading)
         return;
     p->flags = (p->flags & kept) | (f & 1U) << FI_IRQ_OFF |
@@ -388,23 +385,47 @@ ALWAYS_INLINE void pass_pcpu(struct codec *c, bool reading, struct pyemu_explore
     p->offset_ticks = off != 0 ? EX_CNTVOFF : 0;
 }
 
+static void put_vcpu(struct pyemu_explorer *x, struct tape *t, uint32_t i,
+                     uint64_t deadlines)
+{
+    struct vcpu *v = &x->m->vcpus[i];
+    struct codec c = {.deadlines = deadlines, .now_cyc = x->m->pcpus[0].now_cyc};
+
+    pass_vcpu(&c, false, x, i);
+    ASSERT(x->m, c.bit == VCPU_BITS);
+    tape_put(t, c.w, VCPU_BITS);
+    pass_rare(t, false, x->m, v);
+    pass_lrs(t, false, v->lr, v->used_lrs, v);
+}
+
+static void put_pcpu(struct pyemu_explorer *x, struct tape *t, uint32_t i,
+                     uint64_t deadlines)
+{
+    struct pcpu *p = &x->m->pcpus[i];
+    struct codec c = {.deadlines = deadlines, .now_cyc = x->m->pcpus[0].now_cyc};
+
+    pass_pcpu(&c, false, x, i);
+    ASSERT(x->m, c.bit == PCPU_BITS);
+    tape_put(t, c.w, PCPU_BITS);
+    pass_lrs(t, false, p->lr, p->n_lrs, NULL);
+}
+
 void ex_encode(struct pyemu_explorer *x, uint64_t *w)
 {
     const struct pyemu_config *cfg = &x->m->s->cfg;
-    struct codec c = {.w = w, .now_cyc = x->m->pcpus[0].now_cyc};
+    struct tape t = {.w = w};
 
     ex_tidy(x);
     ex_float(x);
-    c.deadlines = ex_deadlines(x);
-    for (uint32_t i = 0; i < x->n_words; i++)
+    const uint64_t deadlines = ex_deadlines(x);
+
+    for (uint32_t i = 0; i < EX_MAX_WORDS; i++)
         w[i] = 0;
-    for (uint32_t i = 0; i < cfg->n_vcpus; i++) {
-        pass_vcpu(&c, false, x, i);
-    }
-    for (uint32_t i = 0; i < cfg->n_pcpus; i++) {
-        pass_pcpu(&c, false, x, i);
-    }
-    ASSERT(x->m, c.bit <= 64 * x->n_words);
+    for (uint32_t i = 0; i < cfg->n_vcpus; i++)
+        put_vcpu(x, &t, i, deadlines);
+    for (uint32_t i = 0; i < cfg->n_pcpus; i++)
+        put_pcpu(x, &t, i, deadlines);
+    ASSERT(x->m, t.bit <= 64 * x->n_words);
 }
 
 static void derive_pcpu(struct pcpu *p)
@@ -420,40 +441,56 @@ static void derive_pcpu(struct pcpu *p)
     gic_update(p);
 }
 
+static void get_vcpu(struct pyemu_explorer *x, struct tape *t, uint32_t i)
+{
+    struct vcpu *v = &x->m->vcpus[i];
+    struct codec c = {.now_cyc = EX_NOW};
+
+    tape_get(t, c.w, VCPU_BITS);
+    pass_vcpu(&c, true, x, i);
+    pass_rare(t, true, x->m, v);
+    pass_lrs(t, true, v->lr, v->used_lrs, v);
+    derive_vcpu(v);
+}
+
+static void get_pcpu(struct pyemu_explorer *x, struct tape *t, uint32_t i)
+{
+    struct pcpu *p = &x->m->pcpus[i];
+    struct codec c = {.now_cyc = EX_NOW};
+
+    tape_get(t, c.w, PCPU_BITS);
+    p->now_cyc = EX_NOW;
+    p->timers = PYEMU_NONE;
+    p->rq = PYEMU_NONE;
+    p->n_running = 0;
+    pass_pcpu(&c, true, x, i);
+    pass_lrs(t, true, p->lr, p->n_lrs, &x->m->vcpus[0]);
+}
+
 void ex_decode(struct pyemu_explorer *x, const uint64_t *w)
 {
     struct pyemu_machine *m = x->m;
     uint64_t copy[EX_MAX_WORDS + 1] = {0};
-    struct codec c = {.w = copy, .now_cyc = EX_NOW};
+    struct tape t = {.w = copy};
 
     memcpy(copy, w, sizeof *w * x->n_words);
-    for (uint32_t i = 0; i < m->s->cfg.n_pcpus; i++) {
-        m->pcpus[i].now_cyc = EX_NOW;
-        m->pcpus[i].timers = PYEMU_NONE;
-        m->pcpus[i].rq = PYEMU_NONE;
-        m->pcpus[i].n_running = 0;
-    }
     for (uint32_t i = 0; i < m->s->cfg.n_vcpus; i++)
-        pass_vcpu(&c, true, x, i);
+        get_vcpu(x, &t, i);
     for (uint32_t i = 0; i < m->s->cfg.n_pcpus; i++)
-        pass_pcpu(&c, true, x, i);
+        get_pcpu(x, &t, i);
     ex_rearm(m);
     for (uint32_t i = 0; i < m->s->cfg.n_pcpus; i++)
         derive_pcpu(&m->pcpus[i]);
 }
-
-/* Bits of a vCPU and of a pCPU without their list registers; ex_encode checks. */
-enum { VCPU_BITS = 198, PCPU_BITS = 74 };
 
 /* Words that any state of this shape can need. */
 uint32_t ex_words(const struct pyemu_explorer *x)
 {
     const struct pyemu_config *cfg = &x->m->s->cfg;
     const uint32_t n_lrs = cfg->n_lrs < EX_MAX_LRS ? cfg->n_lrs : EX_MAX_LRS;
-    const uint32_t lr_bits = 7 * n_lrs;
-
-    const uint32_t bits =
-        cfg->n_vcpus * (VCPU_BITS + lr_bits) + cfg->n_pcpus * (PCPU_BITS + lr_bits);
+    const uint32_t lr_bits = LR_BITS * n_lrs;
+    const uint32_t bits = cfg->n_vcpus * (VCPU_BITS + RARE_BITS + lr_bits) +
+                          cfg->n_pcpus * (PCPU_BITS + lr_bits);
 
     return (bits + 63) / 64;
 }

@@ -275,6 +275,10 @@ static bool on_stop(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v,
     case A64_STOP_WFE: return wait_for(m, p, v, false);
     case A64_STOP_MARK: mark(m, p, v, e->value); return true;
     case A64_STOP_BREAKPOINT: stop_here(m, v, PYEMU_STOP_BREAK); return true;
+    case A64_STOP_WATCHPOINT:
+        m->stop_address = e->va;
+        stop_here(m, v, PYEMU_STOP_WATCH);
+        return true;
     default: return true; /* budget: the horizon; others are not asked for */
     }
 }

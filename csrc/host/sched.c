@@ -137,6 +137,14 @@ void msg_send(struct pyemu_machine *m, const struct pcpu *from, uint32_t to,
     m->msgs[n].at_cyc = from->now_cyc + m->latency_cyc;
     heap_push(m->msg_nodes, &p->msgs, n, m->msgs[n].at_cyc);
     p->horizon_cyc = min_u64(p->horizon_cyc, m->msgs[n].at_cyc);
+    /* the sender may be ahead of the others: it waits where one of them can answer */
+    if (m->msgs[n].at_cyc < m->s->window_end_cyc) {
+        struct pcpu *sender = &m->pcpus[from - m->pcpus];
+
+        m->s->window_end_cyc = m->msgs[n].at_cyc;
+        sender->window_cyc = min_u64(sender->window_cyc, m->s->window_end_cyc);
+        sender->horizon_cyc = min_u64(sender->horizon_cyc, sender->window_cyc);
+    }
 }
 
 static void wake_here(struct pyemu_machine *m, struct pcpu *p, uint32_t t)

@@ -363,8 +363,8 @@ struct machine_state {
     uint64_t n_open_before;/* expired and open when the region began */
     uint64_t tail_guest_cyc; /* guest runs that ended with the program, no exit */
     uint64_t window_start_cyc;
-    uint64_t next_move;
-    uint64_t next_outside;
+    uint64_t window_end_cyc; /* of the window begun; a message may bring it nearer */
+    uint64_t next_move, next_outside;
     uint64_t msg_seq;
     uint32_t free_msg;
     uint32_t n_live_msgs;
@@ -375,6 +375,7 @@ struct machine_state {
     uint32_t poisoned;
     uint32_t resume_pcpu;  /* where a stop inside a window continues */
     uint32_t resume_valid;
+    uint32_t first_pcpu, pad_window; /* runs before the others */
     struct soak_state soak;
 };
 
@@ -451,6 +452,7 @@ struct pyemu_machine {
     uint64_t trace_cap;
     uint64_t trace_n;
     uint64_t trace_stop;           /* records at which a run must come back */
+    uint64_t pause_cyc;            /* come back between windows from here on; 0: no */
     uint64_t until_cyc;
     uint64_t until_guest_cyc;
     uint64_t until_exits;
@@ -459,8 +461,8 @@ struct pyemu_machine {
     bool talks;                    /* a guest op can reach another pCPU */
     bool work_waits;               /* queued work runs when the explorer says so */
     uint32_t stop;                 /* enum pyemu_stop + 1, 0 = go on */
-    uint32_t stop_vcpu;
-    uint32_t stop_step;
+    uint32_t stop_vcpu, stop_step;
+    uint64_t stop_address;         /* of the watchpoint that stopped */
     volatile uint32_t interrupted; /* set by another thread */
     char error[256];
 };

@@ -11,6 +11,8 @@ from ..costing.benchlog import BenchLog, read_log
 from ..costing.calibrate import Calibration, calibrate
 from ..costing.fit import NOISE
 from ..costing.operations import HARNESSES, MICROBENCH
+from ..costing.recordings import read_recordings
+from ..costing.spans import PERF_TIMES, Spans
 from ..errors import ConfigError, unknown_name
 from ..policy import load_policy
 from ..progress import stages
@@ -29,6 +31,13 @@ def add(verbs: Any) -> None:
     add(
         "log", nargs="?", metavar="LOG", help="what kvm-unit-tests' micro-bench printed"
     )
+    add(
+        "recordings",
+        nargs="*",
+        metavar="RECORDING",
+        help="of the same machine: perf kvm stat report, ftrace text (one of each)",
+    )
+    add("--perf-times", choices=PERF_TIMES, help="what perf's table times (guest)")
     add("-o", "--output", metavar="FILE", help="write the profile (TOML)")
     add_machine(parser)
     add("--harness", choices=HARNESSES, default="lean", help="turn of its loop (lean)")
@@ -68,7 +77,11 @@ def main(args: argparse.Namespace) -> int:
         cpu_hz=cpu_hz,
         ignore=tuple(args.ignore),
     )
-    one = _fit(args, log, cpu_hz)
+    spans = read_recordings(args.recordings, args.perf_times or "guest")
+    if args.perf_times and "perf" not in spans.record_ns:
+        words = "a table of perf kvm stat among the recordings"
+        raise ConfigError("--perf-times", args.perf_times, words)
+    one = _fit(args, log, spans, cpu_hz)
     if args.output:
         profile_toml.save(one.model, args.output)
     if args.json:
@@ -81,7 +94,9 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _fit(args: argparse.Namespace, log: BenchLog, cpu_hz: int) -> Calibration:
+def _fit(
+    args: argparse.Namespace, log: BenchLog, spans: Spans, cpu_hz: int
+) -> Calibration:
     gic = args.gic or "v3"
     show = stages("calibrate")
     if show is not None:
@@ -94,9 +109,13 @@ def _fit(args: argparse.Namespace, log: BenchLog, cpu_hz: int) -> Calibration:
         harness=args.harness,
         base=args.base,
         name=args.name or Path(args.output or args.log).stem,
-        what=f"micro-bench log {Path(args.log).name}",
+        what=" and ".join(
+            [f"micro-bench log {Path(args.log).name}"]
+            + [Path(path).name for path in args.recordings]
+        ),
         cpu_hz=cpu_hz,
         cntfrq_hz=log.cntfrq_hz,
+        spans=spans,
     )
 
 
@@ -114,6 +133,11 @@ def _report(one: Calibration, log: BenchLog) -> str:
         else:
             off = f"fitted, {100 * (ns / measured - 1):+.1f} %"
             rows.append([row, f"{measured:,.1f}", f"{ns:,.1f}", "", off])
+    emulated = one.fit.span_ns()
+    for span in one.fit.spans:
+        off = f"fitted, {100 * (emulated[span.name] / span.ns - 1):+.1f} %"
+        figures = [f"{span.ns:,.1f}", f"{emulated[span.name]:,.1f}"]
+        rows.append([span.name, *figures, "", off])
     groups = [["group", "factor", "90 %", "identified by", ""]]
     for group in one.parameters:
         wide = f"{group.low:.2f} - {group.high:.2f}"
@@ -131,6 +155,13 @@ def _report(one: Calibration, log: BenchLog) -> str:
         if row != "eoi" and abs(miss) > 3 * NOISE[row]:
             words = "the model cannot make it agree with the other rows"
             lines.append(f"{row}: off by {100 * miss:+.0f} %, {words}")
-    for row, why in log.ignored.items():
+    for tracer, (ns, low, high) in one.fit.record_ns.items():
+        lines.append(f"{tracer}: a record cost {ns:.0f} ns ({low:.0f} to {high:.0f})")
+    for span in one.fit.spans:
+        miss = emulated[span.name] / span.ns - 1
+        if abs(miss) > 3 * span.noise:
+            words = "the model cannot make it agree with the other rows"
+            lines.append(f"{span.name}: off by {100 * miss:+.0f} %, {words}")
+    for row, why in {**log.ignored, **one.unused}.items():
         lines.append(f"{row}: not used ({why or 'no value'})")
     return "\n".join(lines)

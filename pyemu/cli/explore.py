@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any, Final
 
-from .. import policy as policies
 from ..errors import ConfigError
 from ..explore import QUIRKS, Exploration, explore
 from ..mutants import check
+from ..policy.reach import load_reachable
 from ..progress import stages
 from ..units import parse_int
 from .options import print_json
@@ -42,7 +42,8 @@ def add(verbs: Any) -> None:
     add_one("--max-states", default="200000000", metavar="N")
     add_one("--memory", default="8", metavar="GIB", help="bound of the visited set")
     add_one("--alphabet", metavar="A,B", help="a smaller alphabet: never clean")
-    add_one("--invariants", metavar="1,3", help="a choice of invariants")
+    add_one("--invariants", metavar="I1,I10", help="only these")
+    add_one("--threads", metavar="N", help="default: one for each CPU")
     add_one("--no-reduce", action="store_true", help="keep and interleave every step")
     add_one("--json", action="store_true", help="print one JSON object")
     add_one("--emit-test", metavar="FILE", help="write a finding as a pytest file")
@@ -57,9 +58,8 @@ def main(args: argparse.Namespace) -> int:
     """Explore; 0 clean, 1 violated, 4 partial. Mutants: 0."""
     if args.mutants is not None:
         return _mutants(args)
-    chosen = _names(args.invariants)
     found = explore(
-        policies.load_policy(args.policy),
+        load_reachable(args.policy),
         vcpus=parse_int("--vcpus", args.vcpus),
         pcpus=parse_int("--pcpus", args.pcpus),
         lrs=parse_int("--lrs", args.lrs),
@@ -71,10 +71,9 @@ def main(args: argparse.Namespace) -> int:
         max_states=parse_int("--max-states", args.max_states),
         max_bytes=parse_int("--memory", args.memory) * 2**30,
         alphabet=_names(args.alphabet),
-        invariants=None
-        if chosen is None
-        else [parse_int("--invariants", n.lstrip("iI")) for n in chosen],
+        invariants=_names(args.invariants),
         reduce=not args.no_reduce,
+        threads=None if args.threads is None else parse_int("--threads", args.threads),
     )
     if args.emit_test is not None:
         _emit(args, found)
@@ -87,9 +86,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _mutants(args: argparse.Namespace) -> int:
     """Drop each step, swap each pair, and say what became of each mutant."""
-    said = check(
-        policies.load_policy(args.mutants), _names(args.hooks), stages("mutants")
-    )
+    said = check(load_reachable(args.mutants), _names(args.hooks), stages("mutants"))
     if args.json:
         print_json(said)
         return 0

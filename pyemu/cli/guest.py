@@ -75,6 +75,9 @@ def _output(run: argparse.ArgumentParser) -> None:
         "exits and cycles by function",
     )
     option("--gdb", metavar="PORT", help="let a gdb on this machine drive the guest")
+    option("--snapshot", metavar="FILE", help="save the machine where the run stops")
+    words = "go on from a snapshot of the same guest, host and policy"
+    option("--resume", metavar="FILE", help=words)
     option("--json", action="store_true", help="print one JSON object")
     option("--console", metavar="FILE", help="write the guest's console here")
 

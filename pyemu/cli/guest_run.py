@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from ..guest.phases import Phases
 from ..machine import Machine
 from ..progress import meter
 from ..result import Result
+from ..snapshot_file import load_file, save_file
 from ..units import parse_int
 from .options import chosen_policies, print_json
 
@@ -171,6 +173,7 @@ def main(args: argparse.Namespace) -> int:
         console.until = text
         phases = Phases(lambda: (machine.result(args.image), _insns(machine)))
         console.on_line.append(phases.line)
+        _resume(args.resume, machine, phases)
         _progress(machine, args)
         if until_cyc is None:
             until_cyc = LIMIT_S * machine.blueprint.clock.cpu_hz
@@ -179,12 +182,37 @@ def main(args: argparse.Namespace) -> int:
         with _sigterm_as_ctrl_c(), _shown(console, args.console, not args.json):
             try:
                 reason = _run(guest, args.gdb, until_cyc)
+                _save(args.snapshot, machine, phases)
             except GuestError as exc:
                 failure = exc
         _report(args, guest, phases, reason)
     if failure is not None:
         raise failure
     return 130 if reason == "interrupted" else 0
+
+
+def _resume(path: str | None, machine: Machine, phases: Phases) -> None:
+    """Continue a saved machine; its phases go on, too."""
+    if path is None:
+        return
+    try:
+        snapshot = load_file(path)
+    except OSError as exc:
+        raise TraceError(path, f"no readable snapshot: {exc.strerror}") from exc
+    machine.restore(snapshot)
+    if "phases" in snapshot.notes:
+        phases.put_back(snapshot.notes["phases"])
+
+
+def _save(path: str | None, machine: Machine, phases: Phases) -> None:
+    """Save it; a line that is not complete is handed on by whoever resumes."""
+    if path is None:
+        return
+    snapshot = replace(machine.snapshot(), notes={"phases": phases.state()})
+    try:
+        save_file(snapshot, path)
+    except OSError as exc:
+        raise TraceError(path, f"no writable snapshot: {exc.strerror}") from exc
 
 
 def _run(guest: Guest, port: str | None, until_cyc: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -120,5 +121,16 @@ def _print(result: SoakResult, args: argparse.Namespace) -> None:
         v = result.violation
         where = f"round {v['round']}, cycle {v['cyc']:,}: {v['machine']}"
         print(f"BROKEN     {v['invariant']} {v['clause']}: {where}")
-        again = f"--seed {result.seed} --first {v['round']} --rounds 1"
-        print(f"again with {again} --policy {args.policy}", file=sys.stderr)
+        print(f"again with {_again(args, v['round'])}", file=sys.stderr)
+
+
+def _again(args: argparse.Namespace, number: int) -> str:
+    """Return the command that runs one round again, with all that decides it."""
+    words = ["pyemu soak", f"--seed {args.seed} --first {number} --rounds 1"]
+    for name in ("policy", "events", "faults", "mean_cyc", "profile", "gic", "pcpus"):
+        value = getattr(args, name)
+        if value is not None:
+            words.append(f"--{name.replace('_', '-')} {shlex.quote(value)}")
+    if args.vhe is not None:
+        words.append("--vhe" if args.vhe else "--nvhe")
+    return " ".join(words)

@@ -28,8 +28,13 @@ def add(verbs: Any) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run the study; return the exit code."""
     folder = None if args.output is None else Path(args.output)
-    if folder is not None and not folder.is_dir():
-        raise ConfigError("study -o", args.output, "a folder that is there")
+    if folder is not None:
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as exc:
+            raise ConfigError(
+                "study -o", args.output, f"a folder, or a new one ({exc.strerror})"
+            ) from exc
     found = study(stages("study"))
     if folder is not None:
         for path in write(found, folder, pictures=not args.no_plots):

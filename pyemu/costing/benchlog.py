@@ -73,18 +73,14 @@ def _number(path: str, text: str, line: int) -> float | None:
 
 
 def _name_what_it_is(path: str, lines: list[str]) -> None:
-    """Refuse two other records of a machine by name, with the reason."""
+    """Refuse two other records of a machine by name: they stand beside a log."""
     text = "\n".join(lines)
-    if "VM-EXIT" in text and "Samples" in text:
+    table = "VM-EXIT" in text and "Samples" in text
+    if table or "kvm_entry:" in text or "kvm_exit:" in text:
+        name = "a table of perf kvm stat" if table else "an ftrace recording"
         words = (
-            "a table of perf kvm stat, which on arm64 times the guest's runs, not the "
-            "host's work: no cost can be fitted to it; needed is a micro-bench log"
-        )
-        raise TraceError(path, words)
-    if "kvm_entry:" in text or "kvm_exit:" in text:
-        words = (
-            "an ftrace recording: its spans leave out the world switch and hold the "
-            "cost of tracing (pyemu compare replays it); needed is a micro-bench log"
+            f"{name} alone: hypercall, MMIO and EOI as a whole are not in it; needed "
+            "is a micro-bench log before it (calibrate LOG RECORDING)"
         )
         raise TraceError(path, words)
 

@@ -16,10 +16,12 @@ import numpy as np
 from .. import costs
 from ..costs import CostModel, Row
 from ..errors import ConfigError, TraceError
-from .fit import BOUND, NOISE, Fit, fit
+from .fit import BOUND, Fit, fit
 from .operations import MICROBENCH, Setting
 from .parameters import PARAMETERS, about, members
 from .population import nearest, prior_for
+from .spans import Spans
+from .traced import traced_cyc
 
 __all__ = ["NEEDS", "Calibration", "Parameter", "calibrate"]
 
@@ -78,6 +80,8 @@ class Calibration:
         All six rows of the fitted machine: ns, and the ends of the 90 % interval.
     parameters
         The groups.
+    unused
+        Rows of the recordings that nothing was fitted to, and why.
     """
 
     model: CostModel
@@ -85,6 +89,7 @@ class Calibration:
     fit: Fit
     rows_ns: Mapping[str, tuple[float, float, float]]
     parameters: tuple[Parameter, ...]
+    unused: Mapping[str, str]
 
     @property
     def unidentified(self) -> tuple[Parameter, ...]:
@@ -116,15 +121,36 @@ class Calibration:
                 for one in self.parameters
             },
             "unidentified": [one.name for one in self.unidentified],
+            "spans": self._spans(),
+            "record_ns": {
+                name: dict(zip(keys, row, strict=True))
+                for name, row in self.fit.record_ns.items()
+            },
+            "unused": dict(self.unused),
+        }
+
+    def _spans(self) -> dict[str, Any]:
+        """Return the recordings' rows, measured beside emulated (ns)."""
+        emulated = self.fit.span_ns()
+        return {
+            one.name: {
+                "measured": one.ns,
+                "emulated": emulated[one.name],
+                "records": one.records,
+                "samples": one.count,
+                "noise": one.noise,
+            }
+            for one in self.fit.spans
         }
 
 
 def _parameter(k: int, one: Fit) -> Parameter:
     name = PARAMETERS[k]
     log, sd = float(one.log_factors[k]), float(one.log_sd[k])
-    rows = list(one.measured_ns)
+    noise = one.noise
+    rows = list(noise)
     weights = [
-        abs(float(one.jacobian[i, k + 1])) / NOISE[row] for i, row in enumerate(rows)
+        abs(float(one.jacobian[i, k + 1])) / noise[row] for i, row in enumerate(rows)
     ]
     identified = sd <= KNOWN * float(one.prior.sd[k]) and max(weights) > 0
     need = NEEDS[name]
@@ -199,8 +225,9 @@ def calibrate(
     without: str = "",
     cpu_hz: int = 0,
     cntfrq_hz: int = 0,
+    spans: Spans | None = None,
 ) -> Calibration:
-    """Fit a profile to rows of micro-bench.
+    """Fit a profile to rows of micro-bench, and to those of recordings beside it.
 
     Parameters
     ----------
@@ -216,6 +243,8 @@ def calibrate(
         A board whose published rows must not be used.
     cpu_hz, cntfrq_hz
         Of the machine, if known; otherwise the base profile's.
+    spans
+        Rows of recordings of the same machine and kernel.
 
     Raises
     ------
@@ -241,7 +270,8 @@ def calibrate(
     prior = prior_for(shipped, gic, without)
     timed = replace(shipped, cntfrq_hz=cntfrq_hz or shipped.cntfrq_hz)
     setting = replace(asked, profile=timed)
-    one = fit(setting, rows_ns, prior)
+    used = _seen(setting, spans or Spans())
+    one = fit(setting, rows_ns, prior, used)
     _check_bounds(what, one)
     parameters = tuple(_parameter(k, one) for k in range(len(PARAMETERS)))
     head = {
@@ -253,7 +283,22 @@ def calibrate(
         "clock": _clock_words(setting.model, cpu_hz, cntfrq_hz),
     }
     model = _model(setting, parameters, head)
-    return Calibration(model, chosen, one, one.predict(MICROBENCH), parameters)
+    rows = one.predict(MICROBENCH)
+    return Calibration(model, chosen, one, rows, parameters, used.unused)
+
+
+def _seen(setting: Setting, spans: Spans) -> Spans:
+    """Leave out the rows that the policy never comes by."""
+    out = Spans([], dict(spans.record_ns), dict(spans.unused))
+    for row in spans.rows:
+        if traced_cyc(row.kind, setting)[0] > 0:
+            out.rows.append(row)
+        else:
+            words = "under this policy the host takes no such interrupt"
+            out.unused[row.name] = words
+    used = {row.tracer for row in out.rows}
+    out.record_ns = {name: ns for name, ns in out.record_ns.items() if name in used}
+    return out
 
 
 def _clock_words(base: CostModel, cpu_hz: int, cntfrq_hz: int) -> str:

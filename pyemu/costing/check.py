@@ -6,6 +6,7 @@ tests nothing. All others are checks, and what no run can give says why.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,8 @@ from ..summary import align
 from . import published
 from .calibrate import Calibration, calibrate
 from .leave_one_out import INPUTS
-from .operations import Setting, measure_cyc
+from .operations import OPERATIONS, Setting, measure_cyc
+from .traced import traced_cyc
 
 __all__ = ["Checked", "check", "table"]
 
@@ -40,9 +42,9 @@ class Checked:
 
     @property
     def kind(self) -> str:
-        """``fitted``, ``check``, or ``not run``."""
+        """``fitted``, ``check``, or the word that says why it is not run."""
         if self.emulated is None:
-            return "not run"
+            return published.word(self.why)
         return "fitted" if self.row.fitted else "check"
 
     @property
@@ -92,6 +94,13 @@ def _calibrated(group: published.Group) -> Calibration:
     )
 
 
+def _cyc(operation: str, setting: Setting) -> float:
+    """Return the cycles of an operation; ``world_switch`` is a hypercall's, alone."""
+    if operation in OPERATIONS:
+        return measure_cyc(operation, setting)
+    return traced_cyc("HVC64", setting)[1]
+
+
 def _group(group: published.Group) -> list[Checked]:
     setting = None
     name = group.profile
@@ -107,7 +116,7 @@ def _group(group: published.Group) -> list[Checked]:
         emulated = None
         if setting is not None and row.operation:
             hz = group.hz if group.unit == "cycles" else 1e9
-            cyc = measure_cyc(row.operation, setting)
+            cyc = _cyc(row.operation, setting)
             emulated = cyc * hz / setting.model.cpu_hz
         out.append(Checked(group, row, emulated, name))
     return out
@@ -138,6 +147,11 @@ def _line(one: Checked) -> list[str]:
     return [*head, _figure(one.emulated), f"{100 * one.off:+.1f} %", one.kind, ""]
 
 
+def _why_not(rows: list[Checked]) -> str:
+    words = Counter(one.kind for one in rows if one.emulated is None)
+    return ", ".join(f"{n} {word}" for word, n in words.most_common())
+
+
 def table(rows: list[Checked]) -> str:
     """Return the rows as text, a table a group."""
     parts = []
@@ -157,6 +171,6 @@ def table(rows: list[Checked]) -> str:
         rest = len(rows) - len(checks) - fitted
         parts.append(
             f"{len(rows)} rows: {fitted} fitted, {len(checks)} checks of which {near} "
-            f"within 15 %, {rest} not run"
+            f"within 15 %, {rest} not run: {_why_not(rows)}"
         )
     return "\n\n".join(parts)

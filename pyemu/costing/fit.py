@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from .microbench import rows_ns
 from .operations import Setting
 from .parameters import PARAMETERS, scaled
+from .spans import Span, Spans, emulated_ns
+from .traced import traced_cyc
 
 __all__ = ["BOUND", "FLIGHT", "NOISE", "Fit", "Prior", "fit"]
 
@@ -71,20 +73,40 @@ class Fit:
         What was scaled, and under which policy it was run.
     measured_ns
         The rows it was fitted to.
+    spans
+        Rows of recordings that it was fitted to as well.
     prior
         The prior.
     unknowns, covariance
         Speed and departures, and their covariance.
+    record_ns
+        What a record cost in each recording, with the ends of its 90 % interval.
     jacobian
-        d log(row) / d unknown of the measured rows at the solution.
+        d log(row) / d unknown of the measured rows, then of the spans.
     """
 
     setting: Setting
     measured_ns: Mapping[str, float]
+    spans: tuple[Span, ...]
     prior: Prior
     unknowns: Vector
     covariance: NDArray[np.float64]
+    record_ns: Mapping[str, tuple[float, float, float]]
     jacobian: NDArray[np.float64]
+
+    @property
+    def noise(self) -> dict[str, float]:
+        """Relative noise of each row it was fitted to, in the jacobian's order."""
+        return _noise(self.measured_ns, self.spans)
+
+    def span_ns(self) -> dict[str, float]:
+        """Return each span of the fitted machine, the records' cost in it."""
+        rows = _span_rows(self.setting, self.log_factors, self.spans)
+        records = {name: row[0] for name, row in self.record_ns.items()}
+        return {
+            span.name: ns + span.records * records[span.tracer]
+            for span, ns in zip(self.spans, rows, strict=True)
+        }
 
     @property
     def log_factors(self) -> Vector:
@@ -125,11 +147,26 @@ def _mix() -> NDArray[np.float64]:
     return np.hstack([speed, np.eye(len(PARAMETERS))])
 
 
-def _log_rows(setting: Setting, logs: Vector, names: Sequence[str]) -> Vector:
+def _noise(rows: Mapping[str, float], spans: Sequence[Span]) -> dict[str, float]:
+    return {name: NOISE[name] for name in rows} | {one.name: one.noise for one in spans}
+
+
+def _at(setting: Setting, logs: Vector) -> Setting:
     model = setting.model
     gic = setting.gic or model.gic
     vhe = model.vhe if setting.vhe is None else setting.vhe
-    here = replace(setting, cycles=scaled(model, gic, vhe, logs))
+    return replace(setting, cycles=scaled(model, gic, vhe, logs))
+
+
+def _span_rows(setting: Setting, logs: Vector, spans: Sequence[Span]) -> list[float]:
+    """Return ns of spans, without the tracer's records."""
+    here = _at(setting, logs)
+    cyc = {kind: traced_cyc(kind, here) for kind in {one.kind for one in spans}}
+    return [emulated_ns(span, cyc, setting.model.cpu_hz) for span in spans]
+
+
+def _log_rows(setting: Setting, logs: Vector, names: Sequence[str]) -> Vector:
+    here = _at(setting, logs)
     rows = [rows_ns(here, (name,), N.get(name, 1))[name] for name in names]
     return np.log(np.maximum(rows, 1e-3))
 
@@ -146,21 +183,88 @@ def _jacobian(
     return np.array(columns).T @ _mix()
 
 
-def fit(setting: Setting, measured_ns: Mapping[str, float], prior: Prior) -> Fit:
+@dataclass(frozen=True)
+class _Rows:
+    """All rows of a fit, as a function of its unknowns.
+
+    The unknowns are speed, departures and, for each recording, the logarithm of what
+    a record cost there over the first guess of it.
+    """
+
+    setting: Setting
+    names: tuple[str, ...]
+    spans: Spans
+
+    def log_factors(self, x: Vector) -> Vector:
+        return _mix() @ x[: 1 + len(PARAMETERS)]
+
+    def _records_ns(self, x: Vector) -> dict[str, float]:
+        logs = x[1 + len(PARAMETERS) :]
+        given = self.spans.record_ns.items()
+        return {
+            name: ns * float(np.exp(log))
+            for (name, (ns, _)), log in zip(given, logs, strict=True)
+        }
+
+    def at(self, x: Vector) -> Vector:
+        """Return the logarithm of each row."""
+        logs = _log_rows(self.setting, self.log_factors(x), self.names)
+        spans = _span_rows(self.setting, self.log_factors(x), self.spans.rows)
+        record = self._records_ns(x)
+        whole = [
+            ns + span.records * record[span.tracer]
+            for span, ns in zip(self.spans.rows, spans, strict=True)
+        ]
+        return np.concatenate((logs, np.log(np.maximum(whole, 1e-3))))
+
+    def slopes(self, x: Vector, at: Vector) -> NDArray[np.float64]:
+        """Return d log(row) / d unknown; a record's cost needs no run."""
+        n, first = len(self.names), 1 + len(PARAMETERS)
+        factors = self.log_factors(x)
+        rows = np.zeros((len(at), len(x)))
+        rows[:n, :first] = _jacobian(self.setting, factors, self.names, at[:n])
+        record = self._records_ns(x)
+        spans = self.spans.rows
+        costs = np.array([one.records * record[one.tracer] for one in spans])
+        bare = np.array(_span_rows(self.setting, factors, spans))
+        for k in range(len(PARAMETERS) if spans else 0):
+            moved = factors.copy()
+            moved[k] += STEP
+            there = np.array(_span_rows(self.setting, moved, spans))
+            change = (np.log(there + costs) - np.log(bare + costs)) / STEP
+            rows[n:, :first] += np.outer(change, _mix()[k])
+        for k, tracer in enumerate(self.spans.record_ns):
+            own = np.array([one.tracer == tracer for one in spans])
+            rows[n:, first + k] = np.where(own, costs / np.maximum(bare + costs, 1), 0)
+        return rows
+
+
+def fit(
+    setting: Setting,
+    measured_ns: Mapping[str, float],
+    prior: Prior,
+    spans: Spans | None = None,
+) -> Fit:
     """Return the most probable machine for some rows (Gauss-Newton, bounded)."""
+    spans = spans or Spans()
     names = list(measured_ns)
-    target = np.log([measured_ns[name] for name in names])
-    weight = np.diag([1 / NOISE[name] ** 2 for name in names])
-    mean = np.concatenate(([0.0], prior.mean))
-    precision = np.diag(1 / np.concatenate(([_SPEED_SD], prior.sd)) ** 2)
+    every = _Rows(setting, tuple(names), spans)
+    values = [measured_ns[name] for name in names] + [one.ns for one in spans.rows]
+    target = np.log(values)
+    noise = _noise(measured_ns, spans.rows)
+    weight = np.diag([1 / sd**2 for sd in noise.values()])
+    tracers = [sd for _, sd in spans.record_ns.values()]
+    mean = np.concatenate(([0.0], prior.mean, np.zeros(len(tracers))))
+    sds = np.concatenate(([_SPEED_SD], prior.sd, tracers))
+    precision = np.diag(1 / sds**2)
     x = mean.copy()
-    base = _log_rows(setting, _mix() @ x, names)
-    x[0] = float(np.clip(np.mean(target - base), -BOUND, BOUND))
+    off = target[: len(names)] - _log_rows(setting, every.log_factors(x), names)
+    x[0] = float(np.clip(np.mean(off), -BOUND, BOUND))
     moved = BOUND
     for _ in range(MOST_STEPS):
-        at = _log_rows(setting, _mix() @ x, names)
+        at = every.at(x)
         if moved > NEAR:  # derivatives of where it stood serve for a small step
-            rows = _jacobian(setting, _mix() @ x, names, at)
+            rows = every.slopes(x, at)
         hessian = rows.T @ weight @ rows + precision
         slope = rows.T @ weight @ (target - at) + precision @ (mean - x)
         step = np.linalg.solve(hessian, slope)
@@ -169,4 +273,22 @@ def fit(setting: Setting, measured_ns: Mapping[str, float], prior: Prior) -> Fit
         if moved < DONE:
             break
     covariance: NDArray[np.float64] = np.linalg.inv(hessian).astype(np.float64)
-    return Fit(setting, dict(measured_ns), prior, x, covariance, rows)
+    first = 1 + len(PARAMETERS)
+    return Fit(
+        *(setting, dict(measured_ns), tuple(spans.rows), prior),
+        *(x[:first], covariance[:first, :first]),
+        _costs_of_records(spans, x[first:], np.sqrt(np.diag(covariance)[first:])),
+        rows[:, :first],
+    )
+
+
+def _costs_of_records(
+    spans: Spans, logs: Vector, sds: Vector
+) -> dict[str, tuple[float, float, float]]:
+    given = spans.record_ns.items()
+    out = {}
+    for (name, (ns, _)), log, sd in zip(given, logs, sds, strict=True):
+        wide = Z90 * float(sd)
+        value, low, high = (float(ns * np.exp(log + d)) for d in (0, -wide, wide))
+        out[name] = (value, low, high)
+    return out

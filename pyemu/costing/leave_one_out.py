@@ -141,8 +141,8 @@ def table(found: list[OutOfSample]) -> str:
     )
     notes = [
         "* no shipped policy is that machine's kernel: up to 4.5 a switch saves all of",
-        "  the GIC's state, on the way out most of it, which half an IPI pays twice;",
-        "  el2Linux defers state as no mainline kernel did.",
+        "  the GIC's state, 9 reads more than the v4.4 table; el2Linux defers state as",
+        "  no mainline kernel did.",
         "-: not published, or timed out on one CPU.",
     ]
     return "\n".join([align(lines), "", text, *notes])

@@ -317,6 +317,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
         Operation("mmio_read_user", "user MMIO", 256, _simple(Program.mmio_user)),
         Operation("mmio_read_vgic", "kernel MMIO", 256, _simple(Program.mmio_kernel)),
         Operation("eoi", "end of interrupt", 256, _simple(lambda p: p.emit("eoi"))),
+        Operation(
+            *("ack_eoi", "acknowledge and end of interrupt", 256),
+            _simple(lambda p: p.emit("ack").emit("eoi")),
+        ),
         Operation("ipi", "SGI to a running vCPU", 128, _ipi),
         Operation("timer_10ms", "lateness of a 10 ms timer", 2, _timer, PHASES),
         Operation("vm_switch", "VM to VM on one pCPU", 16, _vm_switch),

@@ -51,7 +51,8 @@ GROUPS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "sched": (
         "sleeping and waking",
         (
-            *("sched_switch", "wakeup", "idle_exit", "hrtimer_arm", "hrtimer_cancel"),
+            *("sched_switch", "wakeup", "idle_exit", "idle_enter"),
+            *("hrtimer_arm", "hrtimer_cancel"),
             *("block_path", "poll_iter", "work_delay", "work", "wake", "wake_if"),
             *("bg_arm", "bg_cancel", "bg_recheck", "pt_recheck"),
         ),

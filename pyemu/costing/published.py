@@ -13,7 +13,7 @@ from .. import costs
 from ..errors import InternalError, unknown_name
 from .operations import MICROBENCH
 
-__all__ = ["Group", "PublishedRow", "get", "groups"]
+__all__ = ["Group", "PublishedRow", "get", "groups", "word"]
 
 UNITS: Final = ("cycles", "ns", "us", "s", "%", "count", "requests/s")
 
@@ -88,13 +88,16 @@ class Group:
 
     @property
     def rows_ns(self) -> dict[str, float]:
-        """Return the figures that stand for rows of micro-bench, in ns."""
+        """Return the figures that stand for rows of micro-bench, in ns.
+
+        Of two rows for one operation the first is the operation's own.
+        """
         scale = 1e9 / self.hz if self.unit == "cycles" and self.hz else 1.0
-        return {
-            row.operation: row.value * scale
-            for row in self.rows
-            if row.operation in MICROBENCH
-        }
+        out: dict[str, float] = {}
+        for row in self.rows:
+            if row.operation in MICROBENCH:
+                out.setdefault(row.operation, row.value * scale)
+        return out
 
     @property
     def machine(self) -> tuple[str, bool]:
@@ -113,9 +116,22 @@ def _row(group: str, raw: list[Any]) -> PublishedRow:
 
 
 @cache
-def _data() -> Mapping[str, Group]:
+def _file() -> dict[str, Any]:
     where = resources.files("pyemu") / "data" / "published" / "costs.toml"
-    data = tomllib.loads(where.read_text(encoding="utf-8"))
+    return tomllib.loads(where.read_text(encoding="utf-8"))
+
+
+def word(why: str) -> str:
+    """Return the one word for the reason why a row is not run."""
+    words: dict[str, str] = _file()["word"]
+    if why not in words:
+        raise InternalError(f"published costs: no word for {why!r}")
+    return words[why]
+
+
+@cache
+def _data() -> Mapping[str, Group]:
+    data = _file()
     out = {}
     for raw in data["group"]:
         rows = tuple(_row(raw["id"], row) for row in raw["rows"])

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from .._ffi_code import PC, PSTATE, SP, CodeCore, CodeProfile
 from ..config import VM, Host, whole
-from ..errors import ConfigError
+from ..errors import ConfigError, unknown_name
 from ..guest import machine_code, sysregs
 from ..guest.symbols import NOWHERE, Symbols
 from ..guest.symbols import read as read_symbols
@@ -38,6 +38,7 @@ NUMBERS: Final = {f"x{n}": n for n in range(31)} | {
     **{"sp": SP, "pc": PC, "pstate": PSTATE, "lr": 30, "fp": 29}
 }
 SHOWN: Final = 20
+WATCHES: Final = {"read": 1, "write": 2, "access": 3}
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,9 @@ class Guest:
         self.machine = machine
         self.symbols: Symbols = read_symbols(*paths)
         self.breakpoints: list[int] = []
+        self.watchpoints: list[tuple[int, int, str]] = []
         self.vcpu: int | None = None
+        self.watched: int | None = None
         self.n_vcpus = machine.blueprint.vms[0].n_vcpus
         self._code = CodeCore(machine.core)
         self._sample_cyc = whole("guest.sample_cyc", sample_cyc, 1, 2**32)
@@ -197,7 +200,7 @@ class Guest:
         until_exits: int = 0,
         until_text: str = "",
     ) -> Stop:
-        """Run to a limit, a breakpoint (``break``), the end, or Ctrl-C.
+        """Run to a limit, a breakpoint (``break``, ``watch``), the end, or Ctrl-C.
 
         Parameters
         ----------
@@ -226,8 +229,9 @@ class Guest:
             )
         finally:
             console.until = before
-        about = stop.reason in ("break", "step")
+        about = stop.reason in ("break", "step", "watch")
         self.vcpu = self._code.stopped() if about else None
+        self.watched = self._code.watched() if stop.reason == "watch" else None
         return stop
 
     def step(self, vcpu: int = 0, n: int = 1, *, until_cyc: int | None = None) -> Stop:
@@ -264,6 +268,23 @@ class Guest:
         address = self._address(where)
         self._code.set_break(0, address, False)
         self.breakpoints.remove(address)
+
+    def watch(self, where: int | str, n: int = 8, on: str = "write") -> None:
+        """Stop before accesses to `n` bytes: ``read``, ``write`` or ``access``.
+
+        Run's reason is then ``watch`` and `watched` the address; at most 16 at once.
+        Code is interpreted while there is one.
+        """
+        span = (self._address(where), whole("watch.n", n, 1, 2**32), on)
+        if span not in self.watchpoints:
+            self._code.set_watch(0, (*span[:2], _on(on)), True)
+            self.watchpoints.append(span)
+
+    def unwatch(self, where: int | str, n: int = 8, on: str = "write") -> None:
+        """Remove what `watch` set; ConfigError if it is not there."""
+        span = (self._address(where), n, on)
+        self._code.set_watch(0, (*span[:2], _on(on)), False)
+        self.watchpoints.remove(span)
 
     def _address(self, where: int | str) -> int:
         if isinstance(where, str):
@@ -347,6 +368,13 @@ class Guest:
         sums = self._profile.sums.reshape(-1, 3)
         names = [NOWHERE, *self.symbols.names]
         return GuestReport(result, _rows(names, sums), self._sample_cyc)
+
+
+def _on(how: str) -> int:
+    """Return which accesses a word means."""
+    if how not in WATCHES:
+        raise unknown_name("watch.on", how, list(WATCHES))
+    return WATCHES[how]
 
 
 def _rows(names: Sequence[str], sums: NDArray[np.uint64]) -> tuple[Any, ...]:

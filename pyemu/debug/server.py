@@ -137,7 +137,9 @@ class _Server:
             return how.what
         reason, exit_code = self._run(how)
         self._line.reply(self._session.stopped(reason, exit_code))
-        return None if reason in ("break", "step", "asked", "fault") else reason
+        return (
+            None if reason in ("break", "step", "watch", "asked", "fault") else reason
+        )
 
     def _run(self, how: Resume) -> tuple[str, int | None]:
         machine = self._guest.machine

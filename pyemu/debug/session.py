@@ -26,6 +26,7 @@ FEATURES: Final = (
     "vContSupported+"
 ).encode()
 SIGINT, SIGTRAP, SIGSEGV = 2, 5, 11
+WATCHES: Final = {b"2": "write", b"3": "read", b"4": "access"}
 HELP: Final = (
     "report: exits and cycles so far\n"
     "physical ADDRESS N: guest physical memory in hex\n"
@@ -98,12 +99,14 @@ class Session:
 
     def stopped(self, reason: str, exit_code: int | None = None) -> bytes:
         """Return the stop reply for the reason a run ended with."""
-        if reason in ("break", "step"):
+        if reason in ("break", "step", "watch"):
             self._thread = self._run_thread = self.guest.vcpu or 0
         signals = {"asked": SIGINT, "fault": SIGSEGV}
-        if reason in ("start", "break", "step", "asked", "fault"):
+        if reason in ("start", "break", "step", "watch", "asked", "fault"):
             number = signals.get(reason, SIGTRAP)
             what = "swbreak:;" if reason == "break" else ""
+            if reason == "watch":
+                what = f"{self._watch_word()}:{self.guest.watched or 0:x};"
             return f"T{number:02x}thread:{self._thread + 1:x};{what}".encode()
         return f"W{(exit_code or 0) & 0xFF:02x}".encode()
 
@@ -178,15 +181,31 @@ class Session:
     # breakpoints and threads
 
     def _breakpoint(self, rest: bytes, insert: bool) -> bytes:
-        kind, address, _size = rest.split(b";")[0].split(b",")
-        if kind not in (b"0", b"1"):  # the others watch data
-            return UNKNOWN
+        kind, address, size = rest.split(b";")[0].split(b",")
         where = _number(address)
+        if kind in WATCHES:
+            return self._watchpoint(where, _number(size), WATCHES[kind], insert)
+        if kind not in (b"0", b"1"):
+            return UNKNOWN
         if insert:
             self.guest.break_at(where)
         elif where in self.guest.breakpoints:
             self.guest.clear(where)
         return OK
+
+    def _watchpoint(self, where: int, n: int, on: str, insert: bool) -> bytes:
+        if insert:
+            self.guest.watch(where, n, on)
+        elif (where, n, on) in self.guest.watchpoints:
+            self.guest.unwatch(where, n, on)
+        return OK
+
+    def _watch_word(self) -> str:
+        """Return gdb's word for the watchpoint that has been hit."""
+        words = {"write": "watch", "read": "rwatch", "access": "awatch"}
+        hit = self.guest.watched or 0
+        kinds = (on for at, n, on in self.guest.watchpoints if at <= hit < at + n)
+        return words[next(kinds, "write")]
 
     def _vcpu(self, text: bytes) -> int:
         """Return the vCPU of a thread number; 0 and -1, any and all, are the chosen."""

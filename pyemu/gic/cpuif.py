@@ -7,7 +7,7 @@ guests and drivers. Priorities have 5 bits, so there are 32 preemption levels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Final, NamedTuple
 
 from .distributor import Distributor
@@ -76,6 +76,14 @@ class CpuInterface(Frame):
         super().__init__(port)
         self.distributor = distributor
         self._states = [_State() for _ in range(port.n_vcpus)]
+
+    def state(self) -> list[list[int]]:
+        """Return ctlr, pmr, bpr, abpr and apr of each vCPU's interface."""
+        return [list(astuple(one)) for one in self._states]
+
+    def put_back(self, state: list[list[int]]) -> None:
+        """Restore what `state` returned."""
+        self._states = [_State(*one) for one in state]
 
     # which interrupt (v2 3.3, 4.4.7)
 

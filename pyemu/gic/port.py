@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from ..errors import ConfigError
 
@@ -161,6 +161,22 @@ class MemoryPort:
         if field not in FIELDS or not 0 <= value <= FIELDS[field]:
             raise ConfigError(f"gic.{field}", value, f"0 to {FIELDS.get(field)}")
         self._facts[self._key(vcpu, intid, field)] = value
+
+    def state(self) -> list[list[Any]]:
+        """Return every fact that has been set: vCPU or -1, INTID, field, value."""
+        return sorted([*key, value] for key, value in self._facts.items())
+
+    def put_back(self, state: list[list[Any]]) -> None:
+        """Restore what `state` returned.
+
+        Raises
+        ------
+        ConfigError
+            For an interrupt, a fact or a value that cannot be.
+        """
+        self._facts.clear()
+        for vcpu, intid, field, value in state:
+            self.set(max(vcpu, 0), intid, field, value)
 
     def send_sgi(self, source: int, targets: Sequence[int], intid: int) -> None:
         """Latch an SGI for each target, on GICv2 with its source (v2 4.3.15).

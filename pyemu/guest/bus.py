@@ -20,16 +20,21 @@ class Bus:
     ----------
     outcomes
         What each VM has said, by its index.
+    gics
+        Interrupt controllers, by the same.
     span
         Trace records of the measured region: the first, and the one after its last.
+    cyc_span
+        Cycles of its two ends, by the pCPU that was furthest; the machine's own clock
+        is that of its last window.
     """
 
     def __init__(self, core: _ffi.Core, blueprint: Blueprint) -> None:
         self._core = core
         self._blueprint = blueprint
-        self._gics = VmGics(core, blueprint)
+        self.gics = VmGics(core, blueprint)
         self._region: bool | None = None
-        self.span = (0, 0)
+        self.span = self.cyc_span = (0, 0)
         self._asking = 0
         self._code = CodeCore(core)
         works = blueprint.workloads
@@ -42,6 +47,10 @@ class Bus:
             specs = work.code.board.devices if work.code else ()
             own = [spec for spec in specs if spec.kind != CONSOLE]
             self._devices.append([(spec, make(spec, wires)) for spec in own])
+
+    def devices(self, vm: int) -> list[Device]:
+        """Return a VM's devices in the order of its board."""
+        return [device for _, device in self._devices[vm]]
 
     def _wires(self, vm: int) -> Wires:
         return Wires(
@@ -96,7 +105,7 @@ class Bus:
             return reason == "mark"
         access = self._core.mmio(vcpu)
         if not access["is_user"]:
-            self._gics.answer(vcpu)
+            self.gics.answer(vcpu)
             return False
         vm, index = self._blueprint.vm_of(vcpu)
         device, offset = self._find(vm, index, access)
@@ -109,9 +118,15 @@ class Bus:
         if self._region:
             self._core.command("reset_stats")
             self.span = (n_events, n_events)
+            self.cyc_span = (self._now_cyc(), 0)
         elif self._region is False:
             self.span = (self.span[0], n_events)
+            self.cyc_span = (self.cyc_span[0], self._now_cyc())
         return self._region is False
+
+    def _now_cyc(self) -> int:
+        pcpus = self._core.read_stats("pcpu_stats", self._blueprint.host.pcpus)
+        return int(pcpus["now_cyc"].max())
 
     def _find(self, vm: int, index: int, access: dict[str, int]) -> tuple[Device, int]:
         for spec, device in self._devices[vm]:

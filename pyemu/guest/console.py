@@ -45,6 +45,16 @@ class Console(bytearray):
         if byte == 0x0A:
             self.flush()
 
+    @property
+    def handed_on(self) -> int:
+        """How many bytes `on_line` has had."""
+        return self._begun
+
+    def put_back(self, text: bytes, handed_on: int) -> None:
+        """Restore what has been printed, so many bytes of it handed on."""
+        self[:] = text
+        self._begun = handed_on
+
     def flush(self) -> None:
         """Hand on what stands in the last line, as if it were complete."""
         line = bytes(self[self._begun :])

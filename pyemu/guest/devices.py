@@ -124,12 +124,12 @@ class RecorderDev:
 
     def __init__(self, wires: Wires) -> None:
         self._wires = wires
-        self._reads = 0
+        self.reads = 0
 
     def read(self, offset: int, size: int) -> int:
         """Return a running number."""
-        self._reads += 1
-        return self._reads
+        self.reads += 1
+        return self.reads
 
     def write(self, offset: int, size: int, value: int) -> None:
         """End, mark, or drive an SPI."""

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -85,6 +86,14 @@ class MachineCode:
     def placed(self) -> Placed:
         """Return where everything goes."""
         return place(self.image, self.board, self.boot, wants_tree=self.wants_tree)
+
+    def digest(self) -> bytes:
+        """Return what tells this guest from another one: its bytes and its board."""
+        out = hashlib.sha256(repr((self.board, sorted(self.regs.items()))).encode())
+        out.update(repr((self.cost_cyc, self.trap_ids, self.boot.append)).encode())
+        for part in self.placed().parts:
+            out.update(repr((part.at, len(part.data))).encode() + part.data)
+        return out.digest() + hashlib.sha256(self.boot.dtb or b"").digest()
 
     def config(self, version: int, n_vcpus: int) -> dict[str, Any]:
         """Return the fields of ``struct pyemu_code_config``."""

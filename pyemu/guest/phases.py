@@ -10,11 +10,13 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from ..errors import StateError
 from ..result import Result
 
 __all__ = ["Phases"]
 
 FIRST: Final = "boot"
+KEYS: Final = {"guest_insns", "guest_cyc", "switch_cyc", "exits", "ops"}
 LINE: Final = re.compile(rb"^(?:[\w-]+: )?phase ([\w-]{1,40})\r?\n$")
 
 
@@ -46,12 +48,46 @@ class Phases:
         spent = {key: _minus(value, begun.get(key)) for key, value in now.items()}
         self._begun, self._done[self._name] = now, spent
 
+    def state(self) -> dict[str, Any]:
+        """Return what has been counted so far, as plain JSON values."""
+        return {"name": self._name, "begun": self._begun, "done": self._done}
+
+    def put_back(self, state: Any) -> None:
+        """Go on from what `state` returned.
+
+        Raises
+        ------
+        StateError
+            If it is nothing that `state` returns.
+        """
+        try:
+            name, begun, done = state["name"], state["begun"], dict(state["done"])
+            samples = [*done.values(), *([] if begun is None else [begun])]
+            good = all(_is_sample(one) for one in samples)
+        except (TypeError, KeyError, ValueError):
+            good, name, begun, done = False, "", None, {}
+        if not good or not isinstance(name, str):
+            raise StateError("snapshot.notes: not the phases of a guest")
+        self._name, self._begun, self._done = name, begun, done
+
     def to_json(self) -> dict[str, dict[str, Any]]:
         """Return the counts of each phase, the last one included; {} without any."""
         if self._begun is None:
             return {}
         self._end()
         return {name: _with_rates(counts) for name, counts in self._done.items()}
+
+
+def _is_sample(value: Any) -> bool:
+    """Return whether it is what `_sample` returns."""
+    if not isinstance(value, dict) or set(value) != KEYS:
+        return False
+    counts = [value["exits"], value["ops"]]
+    numbers = [value[key] for key in KEYS - {"exits", "ops"}]
+    if not all(isinstance(one, dict) for one in counts):
+        return False
+    numbers += [n for one in counts for n in one.values()]
+    return all(type(n) is int for n in numbers)
 
 
 def _sample(result: Result, n_insns: int) -> dict[str, Any]:

@@ -135,7 +135,7 @@ def _b20(p: Policy) -> Policy:
 def _b21(p: Policy) -> Policy:
     steps: list[Step] = []
     for step in p.steps("enter"):
-        if step.prim == "act_either":
+        if step.prim in ("act_level", "act_either"):
             steps += [step.when(ap), Step("act_vact", step.guard).when(~ap)]
         else:
             steps.append(step)

@@ -20,7 +20,6 @@ from .guards import (
     loaded,
     running,
     user_irqchip,
-    vact_v,
 )
 from .guards import level_p as p_high
 from .guards import level_v as v_high
@@ -79,10 +78,14 @@ EMULATE_AT_ENTRY: Final = flat(
     under(can_p & ~fire, cntpct_r, cntpct_r, pt_arm),
 )
 
+# level || virtual active: a high level asks the vgic nothing (recorded, 4.14: no
+# kvm_vgic_map_is_active on a tick).
+ACT_SHORT: Final = flat(act_level.when(v_high), act_either.when(~v_high))
+
 # 3.2d: set on every entry with level or virtual active; clear once, then cached.
 ACTIVE_CACHED: Final = under(
     IN_KERNEL,
-    act_either,
+    ACT_SHORT,
     under(act, active_set_v, cache_clear),
     under(~act & ~cleared, active_clear_v, cache_set),
 )
@@ -198,7 +201,7 @@ TIMER_FLUSH_44: Final = under(
     UPDATE_V,
     UPDATE_P,
     EMULATE_AT_ENTRY,
-    under(IN_KERNEL, act_either),
+    under(IN_KERNEL, ACT_SHORT),
     ACTIVE_V,
     MASK_V,
 )
@@ -231,18 +234,18 @@ v4_4: Final = Policy(
 # --- lazy (section 4): loaded == 1: this pCPU's CNTV_CTL and CVAL are live.
 
 
-def lazy_sync(*again: Steps) -> Part:
+def lazy_sync(*again: Steps, asks: Steps = FIRES_V) -> Part:
     """Return 4.3: only with the level up; 2R, and a silenced timer's level drops.
 
     The level goes last: its old value guards the steps before.
     """
     drop = (
         inject_v_fire,
-        active_clear_v.when(IN_KERNEL & ~vact_v),
+        under(IN_KERNEL, act_vact, active_clear_v.when(~act)),
         ppi_enable.when(user_irqchip),
         level_v_clear,
     )
-    return under(v_high, cntv_ctl_r, cntv_cval_r, FIRES_V, again, under(~fire, drop))
+    return under(v_high, cntv_ctl_r, cntv_cval_r, asks, again, under(~fire, drop))
 
 
 SYNC_LAZY: Final = lazy_sync()

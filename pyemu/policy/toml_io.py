@@ -34,7 +34,7 @@ from .registry import get, names
 from .steps import Step
 from .table import SWITCHES, Policy
 
-__all__ = ["load_policy", "parse", "parse_step", "save", "to_toml"]
+__all__ = ["load_policy", "parse", "parse_step", "save", "step_line", "to_toml"]
 
 _KEYS: Final = (
     *("name", "title", "versions", "base", "sections", "hooks", "switches"),
@@ -244,6 +244,16 @@ def load_policy(name_or_path: str | os.PathLike[str]) -> Policy:
     except (OSError, UnicodeDecodeError) as exc:
         raise TraceError(path, f"cannot be read: {exc}") from None
     return parse(source, text)
+
+
+def step_line(path: str | os.PathLike[str], hook: str, index: int) -> int | None:
+    """Return the line of a step of a policy file; None if its base has that hook."""
+    text = Path(path).read_text(encoding="utf-8")
+    steps = tomllib.loads(text).get("hooks", {}).get(hook)
+    if steps is None:
+        return None
+    nth = steps[:index].count(steps[index])
+    return _File(text, str(path)).item(hook, steps[index], nth)
 
 
 def _quote(text: str) -> str:

@@ -89,7 +89,7 @@ def _run(run: Run) -> dict[str, Any]:
         "exits": dict(result.exits),
         "guest_insns": run.guest_insns,
         "results": dict(run.results),
-        "elapsed_cyc": result.wall_cyc,
+        "elapsed_cyc": run.elapsed_cyc,
     }
 
 

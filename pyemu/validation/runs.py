@@ -95,6 +95,8 @@ class Run:
         The first trace records, as many as asked for.
     span
         Which of them the measured region holds.
+    elapsed_cyc
+        Length of the measured region; of the whole run of op programs.
     """
 
     case: Case
@@ -106,6 +108,7 @@ class Run:
     console: str
     events: NDArray[Any]
     span: tuple[int, int]
+    elapsed_cyc: int
 
     @property
     def ops(self) -> Mapping[str, int]:
@@ -194,8 +197,16 @@ def emulate(
             insns = sum(core.insns(vcpu.index) for vcpu in machine.vcpus)
             results = _results(case, outcome.results, console)
         events, span = machine.events.copy(), machine.bus.span
+        begin_cyc, end_cyc = machine.bus.cyc_span
+        clock = machine.blueprint.clock
     counters = {**result.counters, **named_counters(result)}
-    return Run(case, phase, result, counters, results, insns, console, events, span)
+    elapsed_cyc = max(0, end_cyc - begin_cyc) or result.wall_cyc
+    if "elapsed_ticks" in results:  # a region between hints: the guest's own clock
+        elapsed_cyc = results["elapsed_ticks"] * clock.cpu_hz // clock.cntfrq_hz
+    return Run(
+        *(case, phase, result, counters, results, insns, console),
+        *(events, span, elapsed_cyc),
+    )
 
 
 def _results(case: Case, slots: Mapping[int, int], console: str) -> dict[str, int]:

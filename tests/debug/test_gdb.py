@@ -140,7 +140,7 @@ def test_questions_of_a_client():
         assert talk(b"vCont;s:2;c") == Resume("step", 1)
         assert talk(b"vCont;c") == Resume("run")
         assert talk(b"vMustReplyEmpty") == b""
-        assert talk(b"Z2,80000000,4") == b""
+        assert talk(b"Z5,80000000,4") == b""
         for line, word in (
             ("report", b"Total"),
             ("translate 0x10", b"0x10"),
@@ -324,20 +324,50 @@ def test_noise_on_the_line_does_not_end_the_session(noise):
             pass
 
 
-@pytest.mark.skipif(shutil.which("gdb-multiarch") is None, reason="no gdb-multiarch")
+def gdb_says(one, commands):
+    """Return what a gdb prints that executes commands, and how its session ended."""
+    there = Client.__new__(Client)
+    there.served, ready = None, threading.Event()
+
+    def run():
+        there.served = serve(
+            one,
+            0,
+            listening=lambda port: (setattr(there, "port", port), ready.set()),
+        )
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    assert ready.wait(10)
+    argv = ["gdb-multiarch", "-q", "-batch", "-nx"]
+    for line in (
+        "set confirm off",
+        "set architecture aarch64",
+        f"target remote 127.0.0.1:{there.port}",
+        *commands,
+    ):
+        argv += ["-ex", line]
+    done = subprocess.run(
+        argv, capture_output=True, text=True, timeout=120, check=False
+    )
+    thread.join(20)
+    return done.stdout + done.stderr, there.served
+
+
+needs_gdb = pytest.mark.skipif(
+    shutil.which("gdb-multiarch") is None, reason="no gdb-multiarch"
+)
+
+
+@needs_gdb
 def test_gdb_itself():
     """Attach, step, break, registers, memory, monitor, threads, the guest's end."""
     commands = [
-        *(
-            "set confirm off",
-            "set architecture aarch64",
-            "target remote 127.0.0.1:{port}",
-        ),
         *("info threads", "stepi", 'printf "pc %lx\\n", $pc', "break *0x8000000c"),
         *("continue", 'printf "pc %lx\\n", $pc', "set $x20 = 0x77"),
         *('printf "x20 %lx\\n", $x20', 'printf "sctlr %lx\\n", $sctlr_el1'),
         *(
-            "set {{long}}0x80100000 = 0x55aa",
+            "set {long}0x80100000 = 0x55aa",
             'printf "mem %lx\\n", *(long *)0x80100000',
         ),
         *("monitor translate 0x80000000", "delete", "continue"),
@@ -346,27 +376,7 @@ def test_gdb_itself():
         with client(one) as there:
             there.socket.close()
             assert there.end() == "gone"
-        there = Client.__new__(Client)
-        there.served, ready = None, threading.Event()
-
-        def run():
-            there.served = serve(
-                one,
-                0,
-                listening=lambda port: (setattr(there, "port", port), ready.set()),
-            )
-
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        assert ready.wait(10)
-        argv = ["gdb-multiarch", "-q", "-batch", "-nx"]
-        for line in commands:
-            argv += ["-ex", line.format(port=there.port)]
-        done = subprocess.run(
-            argv, capture_output=True, text=True, timeout=120, check=False
-        )
-        thread.join(20)
-    out = done.stdout + done.stderr
+        out, served = gdb_says(one, commands)
     for words in (
         "vCPU 0 at",
         "pc 80000004",
@@ -378,4 +388,66 @@ def test_gdb_itself():
         assert words in out, out
     assert "sctlr " in out
     assert "exited" in out
-    assert there.served == "done"
+    assert served == "done"
+
+
+def accessing(tmp_path):
+    """A guest: add x0; str x0, [x1]; ldr x2, [x1]; round again, with x1 = DATA."""
+    path = tmp_path / "accesses.bin"
+    words = (0x91000400, 0xF9000020, 0xF9400022, 0x17FFFFFD)
+    path.write_bytes(b"".join(word.to_bytes(4, "little") for word in words))
+    return pe.Guest(path, board="vmm", regs={"x0": 0, "x1": DATA})
+
+
+DATA = 0x8001_0000
+
+
+@needs_gdb
+def test_gdb_watches_data(tmp_path):
+    """A value's change is shown with old and new; a read stops, too."""
+    commands = [
+        *(f"watch *(long *){DATA:#x}", "continue", "continue", "delete"),
+        *(f"rwatch *(long *){DATA:#x}", "continue", 'printf "pc %lx\\n", $pc'),
+        "kill",
+    ]
+    with accessing(tmp_path) as one:
+        out, served = gdb_says(one, commands)
+    for words in ("Old value = 0\nNew value = 1", "Old value = 1\nNew value = 2"):
+        assert words in out, out
+    assert "Hardware read watchpoint 2" in out and "Value = 2" in out, out
+    assert served == "kill"
+
+
+def test_watchpoints_by_packets(tmp_path):
+    """Z2 to Z4 and what their stops say; setting one twice is fine."""
+    with accessing(tmp_path) as one:
+        talk = Session(one)
+        for kind, word in ((2, "watch"), (3, "rwatch"), (4, "awatch")):
+            packet = f"{kind},{DATA:x},8".encode()
+            assert talk.handle(b"Z" + packet) == talk.handle(b"Z" + packet) == b"OK"
+            stop = one.run(until_cyc=one.machine.now_cyc + 10**6)
+            assert stop.reason == "watch"
+            said = talk.stopped("watch").decode()
+            assert said == f"T05thread:1;{word}:{DATA:x};"
+            assert talk.handle(b"z" + packet) == talk.handle(b"z" + packet) == b"OK"
+        assert talk.handle(f"Z2,{DATA:x},0".encode()) == b"E01"
+
+
+def test_a_watchpoint_stops_before_the_access_on_any_vcpu(tmp_path):
+    """From Python; what the guest does is the same with and without it."""
+    with accessing(tmp_path) as one:
+        one.watch(DATA + 4, 2)
+        for turn in (1, 2, 3):
+            assert one.run().reason == "watch"
+            assert (one.vcpu, one.watched, one.reg("x0")) == (0, DATA + 4, turn)
+            assert one.read(DATA, 8) == (turn - 1).to_bytes(8, "little")
+        one.unwatch(DATA + 4, 2)
+        one.run(until_cyc=10**6)
+        seen = one.reg("x0"), one.insns
+        with pytest.raises(pe.ConfigError, match="no watchpoint"):
+            one.unwatch(DATA + 4, 2)
+        with pytest.raises(pe.ConfigError, match="read"):
+            one.watch(DATA, 8, "reed")
+    with accessing(tmp_path) as one:
+        one.run(until_cyc=10**6)
+        assert (one.reg("x0"), one.insns) == seen

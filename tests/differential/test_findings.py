@@ -35,6 +35,17 @@ FOUND = {
         ((),),
         {**UNIT, "list_registers": 2},
     ),
+    "a callback asks the counter at the end of its recheck": Case(
+        "lazy",
+        (
+            (
+                *(("timer_set", 300), ("irq_on",), ("timer_tval", 9), ("hvc", 0)),
+                *(("timer_set", 262, 1), ("timer_set", 97, 1)),
+            ),
+        ),
+        ((("count", 0), ("timer_next", 90, 1)),),
+        {"pcpus": 1, "profile": "icount"},
+    ),
     "a cancelled hrtimer leaves no interrupt behind": Case(
         "lazy-commit",
         ((("timer_set", 348, 1), ("mmio_user", 1941, 532, 852), ("sgi_others", 7)),),

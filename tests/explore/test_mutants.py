@@ -1,12 +1,14 @@
 """The mutation check: every mutant of a small subset is accounted for."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 import pyemu as pe
 from pyemu.cli import main
 from pyemu.mutants import check, mutants
+from tests.explore.mutant_tables import listed
 
 
 def test_every_step_is_dropped_and_every_pair_swapped():
@@ -49,3 +51,13 @@ def test_command_line_on_a_users_table(tmp_path, capsys):
     assert said["policy"] == "mine"
     assert said["counts"]["killed"] > 0
     assert main(["explore", "--mutants", "lazy", "--policy", "lazy"]) == 2
+
+
+def test_docs_list_what_the_check_lists():
+    """docs/mutants.md, a sample: hook unblock of lazy-fixed."""
+    text = (Path(__file__).parents[2] / "docs" / "mutants.md").read_text("utf-8")
+    ours = text.partition("## lazy-fixed: listed")[2].partition("## ")[0]
+    said = check(pe.policy.get("lazy-fixed"), ["unblock"])
+    lines = list(listed(said))
+    assert lines and all(line in ours for line in lines)
+    assert ours.count(" unblock:") == len(lines)

@@ -23,6 +23,8 @@ from pyemu import _ffi, costs, scenario
 from pyemu._ffi_explore import Explorer
 from pyemu._ffi_soak import set_faults
 from pyemu.assemble import resolve, set_policy
+from pyemu.costing.perfstat import read_table
+from pyemu.costing.spans import from_perf
 from pyemu.explore import explore
 from pyemu.guest import board
 from pyemu.guest.ops import U32, op_dtype
@@ -89,6 +91,14 @@ def read_trace(data: bytes) -> None:
         recording.to_workload(mode)
 
 
+def read_perf(data: bytes) -> None:
+    """A table of perf kvm stat, and the rows of a fit that it gives."""
+    rows = read_table("perf.txt", data.decode("utf-8", "replace"))
+    for times in ("guest", "host"):
+        for row in from_perf(rows, times).rows:
+            assert row.ns > 0 and row.noise > 0
+
+
 def read_scenario(data: bytes) -> None:
     """A scenario file and the machine it describes."""
     with as_file(data, ".toml") as path:
@@ -153,6 +163,7 @@ def _machine(policy: pe.Policy | str = "lazy") -> pe.Machine:
 # Each entry that takes a file: a good one, and what reads it.
 READERS: dict[str, tuple[Callable[[], bytes], Callable[[bytes], None]]] = {
     "trace": (cache((CORPUS / "trace.txt").read_bytes), read_trace),
+    "perf": (cache((CORPUS / "perf.txt").read_bytes), read_perf),
     "scenario_toml": (cache((CORPUS / "scenario.toml").read_bytes), read_scenario),
     "policy_toml": (
         cache(lambda: to_toml(pe.policy.get("lazy")).encode()),

@@ -45,6 +45,30 @@ def test_vectors_where_no_memory_is(tmp_path):
         assert 100 < exits < 10**6 // 1000
 
 
+@pytest.mark.parametrize(
+    ("word", "reason", "fault"),
+    [(0xF9400020, "DABT_LOW", DABT_SAME), (0xD61F0020, "IABT_LOW", IABT_SAME)],
+)
+def test_a_table_where_no_memory_is(tmp_path, word, reason, fault):
+    """KVM exits for the walk, finds no memory slot and injects an external abort."""
+    there = 0xFFFF_FFC0_0000_0000  # ldr x0, [x1]; br x1
+    with guest(tmp_path, word, regs={"x1": there}) as one:
+        block = 0x8000_0000 | 1 | 1 << 10 | 3 << 8  # 1 GiB, Normal, at its own address
+        one.write(ENTRY + 0x10010, block.to_bytes(8, "little"))
+        for name, value in (
+            ("mair_el1", 0xFF),
+            ("tcr_el1", 25 | 25 << 16 | 2 << 30 | 2 << 32),
+            ("ttbr0_el1", ENTRY + 0x10000),
+            ("ttbr1_el1", 1 << 36),
+            ("sctlr_el1", 0x30D00981),
+        ):
+            one.set_reg(name, value)
+        one.run(until_cyc=10**6)
+        assert syndrome(one) == (fault, EXTERNAL)
+        assert one.reg("far_el1") == there
+        assert one.report().result.exits[reason] >= 1
+
+
 def test_a_jump_to_an_address_that_is_none(tmp_path):
     """PC alignment, taken without an exit."""
     with guest(tmp_path, 0xD61F0020, regs={"x1": ENTRY + 2}) as one:

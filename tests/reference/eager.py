@@ -91,7 +91,7 @@ class Eager:
                 k("cntpct_r")
                 k("cntpct_r")
                 k("pt_arm")
-        k("act_either")
+        k("act_level" if k.vcpu.level_v else "act_either")
         if k.vcpu.act:
             k("active_set_v")
             k("cache_clear")

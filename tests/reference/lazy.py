@@ -69,7 +69,8 @@ class Lazy(Eager):
         if self.fires_v(k):
             return
         k("inject_v_fire")
-        if not k.vact_v():
+        k("act_vact")
+        if not k.vcpu.act:
             k("active_clear_v")
         k("level_v_clear")
 

@@ -171,8 +171,11 @@ class Machine:
             pcpu.current = None
 
     def idle(self, pcpu: Pcpu) -> None:
-        """Nothing runs: time passes up to the next event."""
-        pcpu.idle = True
+        """Nothing runs: the way into idle, then time passes up to the next event."""
+        if not pcpu.idle:
+            pcpu.idle = True
+            pcpu.charge("idle_enter")
+            return
         at = pcpu.next_event()
         if at >= min(self.until, NEVER):
             pcpu.now = self.until

@@ -272,13 +272,13 @@ class Kernel:
 
     def do_bg_recheck(self) -> None:
         at = self.earliest()
-        self.vcpu.fire = at is not None and at <= self.at
+        self.vcpu.fire = at is not None and at <= self.pcpu.now  # read in the step
         if at is not None and not self.vcpu.fire:
             self.do_bg_arm()
 
     def do_pt_recheck(self) -> None:
         timer = self.vcpu.ptimer
-        self.vcpu.fire = timer.due(self.at)  # the delta alone, 4.12
+        self.vcpu.fire = timer.due(self.pcpu.now)  # the delta alone, 4.12
         if not self.vcpu.fire:
             self.arm_pt()
 

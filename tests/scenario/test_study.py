@@ -67,18 +67,31 @@ def test_list_registers_do_not_enter(found):
 def test_recorded_gains_are_predicted(found):
     """Gain of lazy in host instructions: within 2.5 points of the recording.
 
-    Not within: WFI ticks (3 to 4 points, see the document) and e on GICv3, where ticks
-    are in step with the host's.
+    WFI ticks within half a point. Not within: e on GICv3, whose ticks are in step with
+    the host's.
     """
     assert len(found.points) == 30
     for one in found.points:
         recorded, emulated = one.gains
         room = 2.5
         if one.scenario in ("d", "dn"):
-            room = 4
+            room = 0.5
         elif one.scenario == "e":
-            room = 5.5
+            room = 6.5
         assert abs(recorded - emulated) <= room, (one.scenario, one.config)
+
+
+def test_host_instructions_of_each_unit_are_recorded_ones(found):
+    """icount: time per hypercall, MMIO, tick and SGI under both kernels within 5 %."""
+    for one in found.points:
+        assert one.emulated == pytest.approx(one.recorded, rel=0.05), one.scenario
+
+
+def test_lazy_loses_a_little_on_a_wfi_tick(found):
+    """Recorded: 0.3 to 0.6 % on GICv3, nothing on GICv2. Followed, not put in."""
+    for one in found.points:
+        if one.scenario in ("d", "dn"):
+            assert -0.6 <= one.gains[1] < 0, (one.scenario, one.config)
 
 
 def test_rates_turn_the_sign():
@@ -116,8 +129,8 @@ def test_without_plots_no_matplotlib_is_needed(found, tmp_path, monkeypatch):
 
 def test_the_command(found, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("pyemu.cli.study.study", lambda _progress: found)
-    assert main(["study", "-o", str(tmp_path / "none")]) == 2
-    assert "a folder that is there" in capsys.readouterr().err
+    assert main(["study", "-o", str(tmp_path / "none" / "deeper")]) == 2
+    assert "a folder, or a new one" in capsys.readouterr().err
     assert main(["study", "-o", str(tmp_path), "--no-plots", "--json"]) == 0
     out = json.loads(capsys.readouterr().out)
     assert set(out["break_even_exits"]) == {on.label for on in MACHINES}

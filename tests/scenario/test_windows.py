@@ -3,6 +3,8 @@
 import pytest
 
 import pyemu as pe
+from pyemu._ffi_code import CodeCore
+from pyemu.guest import machine_code
 from pyemu.guest.ops import PPI_VTIMER
 
 
@@ -78,3 +80,36 @@ def test_list_register_words_have_the_architectures_format(gic, want):
     with pe.Machine(host, [pe.VM()], policy="lazy", load=load) as m:
         m.run(until_cyc=500_000)
         assert m.vcpus[0].list_registers[0] == want
+
+
+# _start: CPU_ON(1, 1f); 1: x3 = 3000; 2: ldxr, add 1, stxr, cbnz 2b; subs x3; b.ne 2b;
+# 3: until the word is 6000; SYSTEM_OFF. Two vCPUs race for one word.
+ADDERS = [
+    *(0x580002C0, 0xD2800021, 0x10000062, 0xD2800003, 0xD4000002, 0x100001E1),
+    *(0xD2817703, 0xC85F7C22, 0x91000442, 0xC8047C22, 0x35FFFFA4, 0xF1000463),
+    *(0x54FFFF61, 0xD282EE05, 0xF9400022, 0xEB05005F, 0x54FFFFC1, 0x580000E0),
+    *(0xD4000002, 0x14000000, 0x00000000, 0x00000000, 0xC4000003, 0x00000000),
+    *(0x84000008, 0x00000000),
+]
+
+
+def adders(tmp_path, monkeypatch, quantum, trace):
+    """Run them, coming back every `quantum` cycles; return all that can differ."""
+    image = tmp_path / "adders.bin"
+    image.write_bytes(b"".join(word.to_bytes(4, "little") for word in ADDERS))
+    monkeypatch.setattr("pyemu.machine.FIRST_QUANTUM_CYC", quantum)
+    monkeypatch.setattr("pyemu.machine.SHORT_S", -1)
+    load = machine_code.load(str(image), vcpus=2)
+    host = pe.Host(pcpus=2, profile="icount")
+    with pe.Machine(host, [pe.VM(vcpus=2)], policy="lazy", load=load, trace=trace) as m:
+        assert m.run(until_cyc=10**8).reason == "done"
+        insns = [CodeCore(m.core).insns(n) for n in range(2)]
+        return m.trace_hash, m.n_events, m.now_cyc, insns
+
+
+@pytest.mark.parametrize("quantum", [33, 777, 10_007, 10**9])
+def test_shared_memory_does_not_see_when_a_run_pauses(tmp_path, monkeypatch, quantum):
+    """Quanta follow the host's speed: they must not decide who wins a race."""
+    want = adders(tmp_path, monkeypatch, 10**6, 10**6)
+    assert adders(tmp_path, monkeypatch, quantum, 10**6) == want
+    assert adders(tmp_path, monkeypatch, quantum, 10) == want

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import pyemu as pe
-from pyemu.snapshot_file import FIXED_BYTES, FORMAT, parse
+from pyemu.snapshot_file import FIXED_BYTES, FORMAT, VERSION, parse
 
 from .continue_run import answer, machine
 
@@ -98,7 +98,7 @@ def test_other_loads_and_profiles_are_refused_by_name(saved):
 def sealed(header, blob):
     """A file with a right checksum around whatever it says."""
     text = json.dumps(header).encode()
-    body = FORMAT + (1).to_bytes(4, "little") + len(text).to_bytes(8, "little")
+    body = FORMAT + VERSION.to_bytes(4, "little") + len(text).to_bytes(8, "little")
     body += text + blob
     return body + hashlib.sha256(body).digest()
 
@@ -128,6 +128,8 @@ def opened(data):
         ("cntvoff_ticks", ["0"]),
         ("affinity", [0]),
         ("periods", True),
+        ("devices", []),
+        ("notes", None),
     ],
 )
 def test_a_wrong_field_is_named(saved, field, value):

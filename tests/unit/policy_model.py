@@ -107,6 +107,7 @@ class Model:
             "act_either": lambda: self.put(
                 "act", self.active or "level_v" in self.flags
             ),
+            "act_level": lambda: self.put("act", "level_v" in self.flags),
             "act_vact": lambda: self.put("act", self.active),
             "act_either_p": lambda: self.put("act", False),
             "active_set_v": lambda: setattr(self, "phys_active", True),

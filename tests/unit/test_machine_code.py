@@ -92,16 +92,6 @@ def test_memory_and_registers_can_be_read():
             CodeCore(machine.core).read(0, 0x1000, 4)
 
 
-def test_snapshots_of_machine_code_are_refused():
-    """They would leave the processors out."""
-    load = machine_code.load("eager-vs-lazy")
-    with (
-        pe.Machine(policy="lazy", load=load) as machine,
-        pytest.raises(pe.ConfigError, match="machine code"),
-    ):
-        machine.snapshot()
-
-
 def flat(tmp_path, *words):
     """Write an image of instruction words."""
     path = tmp_path / "guest.bin"

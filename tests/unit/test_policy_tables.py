@@ -148,11 +148,11 @@ def test_swapped_replaced_with_step() -> None:
     at = [s.prim for s in inserted.steps("exit")].index("isb")
     assert inserted.steps("exit")[at + 1] == prims.irq_on
     assert inserted.without(f"exit:{at}") == lazy
-    assert lazy.with_step("exit", prims.irq_on, prims.nop).steps("exit")[21] == (
+    assert lazy.with_step("exit", prims.irq_on, prims.nop).steps("exit")[22] == (
         prims.nop
     )
-    with pytest.raises(ConfigError, match="0 to 24"):
-        lazy.with_step("exit", 25, prims.nop)
+    with pytest.raises(ConfigError, match="0 to 25"):
+        lazy.with_step("exit", 26, prims.nop)
     with pytest.raises(ConfigError, match="did you mean"):
         lazy.with_switch("hwbit")
 

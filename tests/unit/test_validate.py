@@ -82,6 +82,23 @@ def test_what_is_shown_is_not_judged():
     assert {row.state for row in rows} == {"shown"}
 
 
+@pytest.mark.parametrize(
+    ("policy", "mode", "ns"),
+    [
+        ("eager", "--nvhe", 1219),
+        ("lazy-hybrid", "--nvhe", 1002),
+        ("eager", "--vhe", 1120),
+        ("lazy-hybrid", "--vhe", 904),
+    ],
+)
+def test_a_hypercall_takes_the_recorded_time(capsys, policy, mode, ns):
+    """Virtual time of 10,000 hypercalls on GICv3, within 1 % (the goal was 5)."""
+    argv = ["--scenario", "a", "--policy", policy, "--gic", "v3", mode, "--json"]
+    main(["validate", *argv])
+    run = json.loads(capsys.readouterr().out)["runs"][0]
+    assert run["elapsed_cyc"] / 10_000 == pytest.approx(ns, rel=0.01)
+
+
 def test_same_seed_same_counts():
     case = choose(EAGER, scenario="k", policy="lazy", gic="v2", vhe=False)[0]
     first, again = (emulate(case, Change(iters=500)) for _ in range(2))
