@@ -88,6 +88,8 @@ struct pyemu_explore_config {
     uint64_t max_bytes;
     uint32_t max_depth;
     uint32_t reduce;      /* outside events wait until something can see them */
+    uint32_t symmetry;    /* states that differ by names of vCPUs or pCPUs are one */
+    uint32_t pad;
 };
 
 struct pyemu_explore_result {
@@ -171,6 +173,10 @@ int pyemu_explore_behaviour(struct pyemu_explorer *x,
 
 /* Two tables with equal values are one on this machine: what runs, in its order. */
 uint64_t pyemu_explore_table(const struct pyemu_explorer *x);
+
+/* How many states there are to `by`, one that has not begun, of all that x has seen. */
+int pyemu_explore_orbits(struct pyemu_explorer *x, struct pyemu_explorer *by,
+                         uint64_t *out);
 int pyemu_explore_rows(struct pyemu_explorer *x, struct pyemu_explore_row *out,
                        uint32_t n);
 

@@ -83,6 +83,12 @@ class Explorer:
         """Return a hash of the table as it runs on this machine."""
         return int(lib.pyemu_explore_table(self._x))
 
+    def orbits(self, by: Explorer) -> int:
+        """Return how many of the states seen are different ones to a fresh explorer."""
+        out = ffi.new("uint64_t *")
+        self._check(lib.pyemu_explore_orbits(self._x, by._x, out), "explore")
+        return int(out[0])
+
     def rows(self, n: int) -> NDArray[Any]:
         """Return the counterexample's rows, ``struct pyemu_explore_row``."""
         out = np.zeros(n, dtype=dtype("explore_row"))

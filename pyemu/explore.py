@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 import numpy as np
@@ -72,6 +72,10 @@ class Exploration:
         The counterexample, ``struct pyemu_explore_row``.
     loop_row
         Liveness: the row where the cycle begins.
+    ended
+        Every reachable state has been seen.
+    safety_pass
+        The search by symmetry that went before, if this one looks at liveness too.
     """
 
     policy: str
@@ -89,6 +93,8 @@ class Exploration:
     clause: str = ""
     rows: NDArray[Any] = field(default_factory=lambda: np.zeros(0))
     loop_row: int = 0
+    ended: bool = False
+    safety_pass: Exploration | None = None
 
     def timeline(self) -> str:
         """Return the counterexample, one line a step; empty if there is none."""
@@ -103,6 +109,7 @@ class Exploration:
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values for ``--json``."""
         rate = self.transitions / self.seconds if self.seconds else 0.0
+        first = self.safety_pass
         return {
             "schema": 1,
             "policy": self.policy,
@@ -121,6 +128,13 @@ class Exploration:
             "invariant": f"I{self.invariant}" if self.invariant else None,
             "clause": self.clause or None,
             "trace": self.timeline().splitlines(),
+            "safety_pass": None
+            if first is None
+            else {
+                "states": first.states,
+                "seconds": round(first.seconds, 3),
+                "bytes_per_state": round(first.bytes_per_state, 1),
+            },
         }
 
 
@@ -169,6 +183,7 @@ def explore(  # noqa: PLR0913
     alphabet: Iterable[str] | None = None,
     invariants: Iterable[int | str] | None = None,
     reduce: bool = True,
+    symmetry: bool = True,
     threads: int | None = None,
 ) -> Exploration:
     """Search every state of a small machine for a broken invariant.
@@ -195,6 +210,9 @@ def explore(  # noqa: PLR0913
     reduce
         Whether outside events wait until something can notice them and steps
         without a choice are passed over; the verdict is the same.
+    symmetry
+        Whether states that differ by the names of vCPUs or of pCPUs are one. It is
+        for safety only: with liveness asked for, a pass over all names follows.
     threads
         How many share the work, 1 to 64; None: one for each CPU this process may
         use. The result is the same.
@@ -208,8 +226,18 @@ def explore(  # noqa: PLR0913
     shape = {"vcpus": vcpus, "pcpus": pcpus, "lrs": lrs, "gic": gic, "vhe": vhe}
     shape |= {"user_irqchip": user_irqchip, "quirks": list(quirks)}
     limits = {"max_states": max_states, "max_bytes": max_bytes, "depth": depth}
-    with Prepared(table, shape, limits, alphabet, invariants, reduce) as run:
-        return run.search(usable_cpus() if threads is None else threads)
+    workers = usable_cpus() if threads is None else threads
+    wanted = SAFETY + CYCLES if invariants is None else tuple(invariants)
+    safety = [n for n in wanted if n not in CYCLES]
+    first = None
+    if symmetry and max(vcpus, pcpus) > 1 and safety:
+        makings = (table, shape, limits, alphabet, safety, reduce)
+        with Prepared(*makings, symmetry=True) as run:
+            first = run.search(workers)
+        if first.invariant or not first.ended or len(safety) == len(wanted):
+            return first
+    with Prepared(table, shape, limits, alphabet, wanted, reduce) as run:
+        return replace(run.search(workers), safety_pass=first)
 
 
 def usable_cpus() -> int:
@@ -232,6 +260,8 @@ class Prepared:
         alphabet: Iterable[str] | None = None,
         invariants: Iterable[int | str] | None = None,
         reduce: bool = True,
+        *,
+        symmetry: bool = False,
     ) -> None:
         shape = {**USUAL, **shape}
         limits = {**LIMITS, **limits}
@@ -254,12 +284,13 @@ class Prepared:
             "max_bytes": limits["max_bytes"],
             "max_depth": 2**31 if limits["depth"] is None else limits["depth"],
             "reduce": int(reduce),
+            "symmetry": int(symmetry),
         }
         left_out = [a for a in (*every, *ops) if a not in (*chosen, *choices)]
         if vcpus > 1:
             left_out += [*SNAPSHOT, *(() if shape["user_irqchip"] else (SECOND_VM,))]
         self.name = policy.name
-        self.bounds = {**shape, **limits, "reduce": reduce}
+        self.bounds = {**shape, **limits, "reduce": reduce, "symmetry": symmetry}
         del self.bounds["max_bytes"]
         self.said = {"actions": chosen, "guest": choices}
         self.said["left_out"] = left_out
@@ -314,4 +345,5 @@ def _search(
         CLAUSES[got["detail"]],
         searcher.rows(got["n_rows"]),
         got["loop_row"],
+        got["end"] == 0,
     )

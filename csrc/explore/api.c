@@ -101,6 +101,9 @@ static int check_machine(struct pyemu_machine *m,
             "max_states %llu is out of range (1 to 2^32 - 2)",
             (unsigned long long)cfg->max_states);
     REQUIRE(m, cfg->max_depth >= 1, "max_depth 0: at least 1");
+    /* fairness is that of a vCPU: it must keep its name along a cycle */
+    REQUIRE(m, cfg->symmetry == 0 || !ex_wants_cycles(cfg),
+            "symmetry: liveness invariants tell one vCPU from the other");
     return PYEMU_OK;
 }
 
@@ -154,6 +157,9 @@ int pyemu_explore_new(struct pyemu_machine *m, const struct pyemu_explore_config
     x->m = m;
     x->cfg = *cfg;
     x->n_words = ex_words(x);
+    x->swaps.vcpu =
+        cfg->symmetry != 0 && m->s->cfg.n_vcpus == 2 && m->s->cfg.n_vms == 1;
+    x->swaps.pcpu = cfg->symmetry != 0 && m->s->cfg.n_pcpus == 2;
     ASSERT(m, x->n_words < EX_MAX_WORDS);
     if (!begin(x)) {
         pyemu_explore_free(x);
@@ -254,6 +260,26 @@ uint64_t pyemu_explore_table(const struct pyemu_explorer *x)
             UINT64_C(0xff51afd7ed558ccd);
     }
     return h;
+}
+
+int pyemu_explore_orbits(struct pyemu_explorer *x, struct pyemu_explorer *by,
+                         uint64_t *out)
+{
+    uint64_t w[EX_MAX_WORDS];
+
+    REQUIRE(x->m, by != x && by->n_states == 0 && by->n_words == x->n_words &&
+                      pyemu_explore_table(by) == pyemu_explore_table(x),
+            "the other explorer has begun, or is of another machine");
+    for (uint64_t n = 0; n < x->n_states; n++) {
+        ex_decode(by, x->states + n * x->n_words);
+        (void)ex_encode(by, w);
+        if (!ex_reserve(by) ||
+            ex_visit(by, w, ex_hash(w, by->n_words), PYEMU_NONE, 0) == PYEMU_NONE)
+            return machine_fail(x->m, PYEMU_ENOMEM, "no memory for %llu states",
+                                (unsigned long long)n);
+    }
+    *out = by->n_states;
+    return PYEMU_OK;
 }
 
 int pyemu_explore_rows(struct pyemu_explorer *x, struct pyemu_explore_row *out,

@@ -76,7 +76,7 @@ static bool add_moves(struct pyemu_explorer *x, struct paths *g)
         if (i != 0)
             ex_restore(x);
         ex_run(x, moves[i]);
-        ex_encode(x, w);
+        (void)ex_encode(x, w);
         const uint32_t to = ex_find(x, w);
 
         if (to != PYEMU_NONE && !add(g, to, moves[i]))

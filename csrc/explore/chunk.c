@@ -42,7 +42,7 @@ static bool expand(struct pyemu_explorer *x, struct ex_chunk *c, uint32_t i,
             c->broken_by = moves[k];
             return false;
         }
-        ex_encode(x, w);
+        (void)ex_encode(x, w);
         c->events[at + k] = (uint16_t)x->events;
         c->hash[at + k] = ex_hash(w, x->n_words);
     }

@@ -165,6 +165,12 @@ static inline uint32_t ex_choice(uint32_t arg)
     return arg & ((1U << EX_LR_SHIFT) - 1U);
 }
 
+/* 1: the two vCPUs, or pCPUs, have changed their names (or: may do so). */
+struct ex_names {
+    uint32_t vcpu;
+    uint32_t pcpu;
+};
+
 /* What a decoded state consists of; moves change it in place. */
 struct ex_copy {
     struct pcpu pcpus[EX_MAX_PCPUS];
@@ -209,6 +215,8 @@ struct pyemu_explorer {
     uint32_t hw_live;               /* of any vCPU, while ex_tidy is at work */
     uint32_t kick_covers;           /* an entry looks at its requests twice */
     uint32_t isr_injects;           /* the vtimer ISR takes vgic locks (I14) */
+    struct ex_names swaps;          /* vCPUs, pCPUs of which none differs */
+    struct ex_names renamed;        /* along a path, since its beginning */
     struct violation found;         /* by the move under way */
     uint32_t events;                /* EX_EV_* of the moves since it was cleared */
     uint32_t ticked;                /* the move was a tick: no chain goes on */
@@ -260,7 +268,7 @@ static inline bool ex_deaf(const struct pyemu_explorer *x, const struct vcpu *v)
 void ex_tidy(struct pyemu_explorer *x);
 void ex_float(struct pyemu_explorer *x);
 void ex_rearm(struct pyemu_machine *m);
-void ex_encode(struct pyemu_explorer *x, uint64_t *w);
+struct ex_names ex_encode(struct pyemu_explorer *x, uint64_t *w);
 void ex_decode(struct pyemu_explorer *x, const uint64_t *w);
 void ex_keep(struct pyemu_explorer *x);    /* decoded state -> x->saved */
 void ex_restore(struct pyemu_explorer *x); /* and back */
@@ -340,6 +348,7 @@ int ex_path(struct pyemu_explorer *x, uint32_t state, const ex_move *more,
 int ex_behaviour(struct pyemu_explorer *x, struct pyemu_explore_behaviour *out);
 
 /* record.c */
+bool ex_wants_cycles(const struct pyemu_explore_config *cfg);
 bool ex_records(const struct pyemu_explorer *x);
 bool ex_record_state(struct pyemu_explorer *x, uint32_t n, uint16_t rules, uint8_t due);
 bool ex_record_edge(struct pyemu_explorer *x, ex_move by, uint32_t events, uint32_t to);

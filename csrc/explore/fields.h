@@ -26,6 +26,8 @@ struct codec {
     uint32_t bit;
     uint64_t deadlines; /* bitmap of offsets from now */
     uint64_t now_cyc;
+    uint32_t swap_v;    /* 1: vCPUs are named the other way round */
+    uint32_t swap_p;    /* and pCPUs */
 };
 
 /* The words of a whole state, and how far they have been written or read. */

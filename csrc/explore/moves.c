@@ -371,14 +371,19 @@ static void after(struct pyemu_explorer *x, struct pcpu *p)
     ex_check_state(x);
 }
 
-/* Certainly not one step alone, told without asking what else there is. */
-static bool plainly_free(const struct pyemu_explorer *x, const struct pcpu *p)
+/*
+ * Certainly not one step alone, told without asking what else there is. Of one pCPU:
+ * a guest that has nothing to do leaves the step to the other.
+ */
+static bool plainly_free(const struct pyemu_explorer *x)
 {
+    const struct pcpu *p = &x->m->pcpus[0];
     const struct vcpu *v = p->cur == PYEMU_NONE ? NULL : &x->m->vcpus[p->cur];
 
-    if (v == NULL || p->irq_stage != ISR_NONE || (p->flags & FLAG(PIRQ)) != 0)
+    if (v == NULL || x->m->s->cfg.n_pcpus != 1 || p->irq_stage != ISR_NONE ||
+        (p->flags & FLAG(PIRQ)) != 0)
         return false;
-    if (v->stage == STAGE_GUEST) /* no step, or several */
+    if (v->stage == STAGE_GUEST)
         return v->pstate_i != 0 || vcpuif_hppvi(p, v) < 0;
     return may_preempt(x, p);
 }
@@ -388,7 +393,7 @@ bool ex_forced(struct pyemu_explorer *x, ex_move *mv)
     ex_move moves[EX_MAX_MOVES];
 
     if (x->cfg.reduce == 0 || x->ticked != 0 || x->found.invariant != 0 ||
-        plainly_free(x, &x->m->pcpus[0]))
+        plainly_free(x))
         return false;
     if (ex_moves(x, moves) != 1 || ex_kind(moves[0]) != PYEMU_A_STEP)
         return false;

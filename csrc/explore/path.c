@@ -94,6 +94,20 @@ static void say_state(const struct pyemu_explorer *x, struct pyemu_explore_row *
     r->cur = p->cur;
 }
 
+static uint32_t renamed(uint32_t index, uint32_t swap)
+{
+    return index == PYEMU_NONE ? index : index ^ swap;
+}
+
+/* A vCPU keeps the name it had in the first row, whatever packing has made of it. */
+static void rename_row(const struct pyemu_explorer *x, struct pyemu_explore_row *r)
+{
+    r->vcpu = renamed(r->vcpu, x->renamed.vcpu);
+    r->pcpu = renamed(r->pcpu, x->renamed.pcpu);
+    r->running = renamed(r->running, x->renamed.vcpu);
+    r->cur = renamed(r->cur, x->renamed.vcpu);
+}
+
 /* handle_exit has chosen what its guest trapped with: say so where it did. */
 static void name_trap(struct pyemu_explorer *x, ex_move mv)
 {
@@ -102,7 +116,7 @@ static void name_trap(struct pyemu_explorer *x, ex_move mv)
     for (uint32_t n = x->n_rows; n-- != 0 && arg != 0 && arg < EX_ARG_LR;) {
         struct pyemu_explore_row *r = &x->rows[n];
 
-        if (r->action != PYEMU_A_GUEST || r->vcpu != ex_vcpu(mv))
+        if (r->action != PYEMU_A_GUEST || r->vcpu != (ex_vcpu(mv) ^ x->renamed.vcpu))
             continue;
         r->arg = arg - 1U;
         return;
@@ -136,6 +150,7 @@ static bool row(struct pyemu_explorer *x, ex_move mv)
     say_step(x, mv, r);
     ex_apply(x, mv);
     say_state(x, r);
+    rename_row(x, r);
     x->n_rows++;
     return true;
 }
@@ -171,13 +186,18 @@ int ex_path(struct pyemu_explorer *x, uint32_t state, const ex_move *more,
     for (uint32_t s = state; x->parent[s] != PYEMU_NONE; s = x->parent[s])
         moves[--at] = x->by[s];
     ex_decode(x, x->states);
+    x->renamed = (struct ex_names){0, 0};
     bool room = true;
 
     for (uint32_t i = 0; i < n + n_more && room; i++) {
         if (i == n)
             x->loop_row = x->n_rows;
         room = rows_of(x, i < n ? moves[i] : more[i - n]);
-        ex_encode(x, w); /* the search goes from one packed state to the next */
+        /* the search goes from one packed state to the next */
+        const struct ex_names names = ex_encode(x, w);
+
+        x->renamed.vcpu ^= names.vcpu;
+        x->renamed.pcpu ^= names.pcpu;
         ex_decode(x, w);
     }
     free(moves);

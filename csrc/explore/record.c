@@ -7,9 +7,14 @@
 
 #include "explore/rules.h"
 
+bool ex_wants_cycles(const struct pyemu_explore_config *cfg)
+{
+    return (cfg->invariants & EX_LIVENESS) != 0;
+}
+
 bool ex_records(const struct pyemu_explorer *x)
 {
-    return (x->cfg.invariants & EX_LIVENESS) != 0;
+    return ex_wants_cycles(&x->cfg);
 }
 
 static uint64_t state_bytes(void)

@@ -136,7 +136,7 @@ static bool first(struct pyemu_explorer *x)
 {
     uint64_t w[EX_MAX_WORDS];
 
-    ex_encode(x, w);
+    (void)ex_encode(x, w);
     if (!ex_reserve(x) ||
         ex_visit(x, w, ex_hash(w, x->n_words), PYEMU_NONE, 0) == PYEMU_NONE)
         return false;

@@ -6,53 +6,12 @@
  */
 #include <string.h>
 
-#include "explore/explore.h"
-#include "explore/fields.h"
+#include "explore/codes.h"
 #include "hw/gic.h"
 #include "hw/timer.h"
 
 /* Bits of a vCPU and of a pCPU without what only some have; ex_encode checks. */
 enum { VCPU_BITS = 184, PCPU_BITS = 74, RARE_BITS = 7, LR_BITS = 7 };
-
-static const uint16_t INTIDS[4] = {INTID_SPURIOUS, INTID_VTIMER, INTID_PTIMER,
-                                   EX_OTHER_SGI};
-
-ALWAYS_INLINE uint64_t intid_code(uint32_t intid)
-{
-    if (intid == INTID_VTIMER)
-        return 1;
-    if (intid == INTID_PTIMER)
-        return 2;
-    return intid == EX_OTHER_SGI ? 3 : 0;
-}
-
-/* Host INTIDs an interrupt handler may stand in. */
-static const uint16_t ACKED[8] = {INTID_SPURIOUS, INTID_VTIMER, INTID_PTIMER,
-                                  INTID_SGI_KICK, EX_DEVICE_SGI, INTID_MAINT,
-                                  INTID_HTIMER_VHE, INTID_SPURIOUS};
-
-ALWAYS_INLINE uint64_t acked_code(uint32_t intid)
-{
-    for (uint32_t i = 1; i < 7; i++)
-        if (ACKED[i] == intid)
-            return i;
-    return 0;
-}
-
-ALWAYS_INLINE uint64_t expiry_of(uint64_t rank)
-{
-    if (rank == 0)
-        return 0;
-    return rank == EX_NEVER_RANK ? PYEMU_NEVER : EX_NOW + EX_GAP * rank;
-}
-
-/* CVAL that belongs to an expiry; a deadline that has passed is CVAL 0. */
-ALWAYS_INLINE uint64_t cval_of(uint64_t expiry_cyc, uint64_t offset_ticks)
-{
-    if (expiry_cyc == 0 || expiry_cyc == PYEMU_NEVER)
-        return 0;
-    return expiry_cyc - offset_ticks;
-}
 
 ALWAYS_INLINE void pass_deadline(struct codec *c, bool reading, uint64_t *at)
 {
@@ -70,25 +29,6 @@ ALWAYS_INLINE void pass_timer(struct codec *c, bool reading, struct timer_regs *
     pass_deadline(c, reading, &t->expiry_cyc);
     if (reading)
         t->cval_ticks = cval_of(t->expiry_cyc, offset_ticks);
-}
-
-static uint64_t lr_code(const struct list_register *lr)
-{
-    return intid_code(lr->vintid) | (uint64_t)((lr->source & LR_EOI) != 0) << 2 |
-           (uint64_t)(lr->source & 1U) << 3 | (uint64_t)(lr->state & 3U) << 4 |
-           (uint64_t)(lr->hw & 1U) << 6;
-}
-
-static void lr_of(struct list_register *lr, uint64_t code, const struct vcpu *any)
-{
-    lr->vintid = INTIDS[code & 3U];
-    lr->source = (uint8_t)(code >> 3 & 1U);
-    if ((code & 4U) != 0)
-        lr->source |= LR_EOI;
-    lr->state = (uint8_t)(code >> 4 & 3U);
-    lr->hw = (uint8_t)(code >> 6 & 1U);
-    lr->pintid = lr->hw != 0 ? lr->vintid : 0;
-    lr->prio = (code & 3U) != 0 ? any->irq[lr->vintid].prio : 0;
 }
 
 /* List registers: as many as are in use. */
@@ -267,7 +207,10 @@ ALWAYS_INLINE void pass_vcpu(struct codec *c, bool reading, struct pyemu_explore
     pass_place(c, reading, v);
     pass_guest(c, reading, v);
     FIELD(m->threads[i].state, uint32_t, 3);
-    FIELD(m->threads[i].pcpu, uint32_t, 1);
+    uint64_t where = field(c, reading, m->threads[i].pcpu ^ c->swap_p, 1);
+
+    if (reading)
+        m->threads[i].pcpu = (uint32_t)where;
     FIELD(v->woken, uint8_t, 1);
     UNROLL
     for (uint32_t t = 0; t < N_TIMERS; t++) {
@@ -276,7 +219,11 @@ ALWAYS_INLINE void pass_vcpu(struct codec *c, bool reading, struct pyemu_explore
         pass_timer(c, reading, &v->mem[t], off[t]);
         pass_timer(c, reading, &g->t[t], off[t]);
         FIELD(g->high[t], uint8_t, 1);
-        FIELD(n->queued, uint32_t, 2);
+        const uint32_t armed = n->queued == 0 ? 0 : ((n->queued - 1U) ^ c->swap_p) + 1U;
+        uint64_t on = field(c, reading, armed, 2);
+
+        if (reading)
+            n->queued = (uint32_t)on;
         uint64_t key = n->queued != 0 ? n->key : 0;
 
         pass_deadline(c, reading, &key);
@@ -334,7 +281,7 @@ ALWAYS_INLINE void pass_isr(struct codec *c, bool reading, struct pcpu *p)
 ALWAYS_INLINE void pass_thread(struct codec *c, bool reading, uint32_t *thread)
 {
     const uint64_t code =
-        field(c, reading, *thread == PYEMU_NONE ? 0 : *thread + 1U, 2);
+        field(c, reading, *thread == PYEMU_NONE ? 0 : (*thread ^ c->swap_v) + 1U, 2);
 
     if (reading)
         *thread = code == 0 ? PYEMU_NONE : (uint32_t)code - 1U;
@@ -386,10 +333,10 @@ ALWAYS_INLINE void pass_pcpu(struct codec *c, bool reading, struct pyemu_explore
 }
 
 static void put_vcpu(struct pyemu_explorer *x, struct tape *t, uint32_t i,
-                     uint64_t deadlines)
+                     const struct codec *as)
 {
     struct vcpu *v = &x->m->vcpus[i];
-    struct codec c = {.deadlines = deadlines, .now_cyc = x->m->pcpus[0].now_cyc};
+    struct codec c = *as;
 
     pass_vcpu(&c, false, x, i);
     ASSERT(x->m, c.bit == VCPU_BITS);
@@ -399,10 +346,10 @@ static void put_vcpu(struct pyemu_explorer *x, struct tape *t, uint32_t i,
 }
 
 static void put_pcpu(struct pyemu_explorer *x, struct tape *t, uint32_t i,
-                     uint64_t deadlines)
+                     const struct codec *as)
 {
     struct pcpu *p = &x->m->pcpus[i];
-    struct codec c = {.deadlines = deadlines, .now_cyc = x->m->pcpus[0].now_cyc};
+    struct codec c = *as;
 
     pass_pcpu(&c, false, x, i);
     ASSERT(x->m, c.bit == PCPU_BITS);
@@ -410,22 +357,51 @@ static void put_pcpu(struct pyemu_explorer *x, struct tape *t, uint32_t i,
     pass_lrs(t, false, p->lr, p->n_lrs, NULL);
 }
 
-void ex_encode(struct pyemu_explorer *x, uint64_t *w)
+/* The state with its vCPUs, its pCPUs, or both named the other way round. */
+static void encode_as(struct pyemu_explorer *x, uint64_t *w, struct codec *as)
 {
     const struct pyemu_config *cfg = &x->m->s->cfg;
     struct tape t = {.w = w};
 
-    ex_tidy(x);
-    ex_float(x);
-    const uint64_t deadlines = ex_deadlines(x);
-
     for (uint32_t i = 0; i < EX_MAX_WORDS; i++)
         w[i] = 0;
     for (uint32_t i = 0; i < cfg->n_vcpus; i++)
-        put_vcpu(x, &t, i, deadlines);
+        put_vcpu(x, &t, i ^ as->swap_v, as);
     for (uint32_t i = 0; i < cfg->n_pcpus; i++)
-        put_pcpu(x, &t, i, deadlines);
+        put_pcpu(x, &t, i ^ as->swap_p, as);
     ASSERT(x->m, t.bit <= 64 * x->n_words);
+}
+
+static bool is_less(const uint64_t *a, const uint64_t *b, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (a[i] != b[i])
+            return a[i] < b[i];
+    return false;
+}
+
+struct ex_names ex_encode(struct pyemu_explorer *x, uint64_t *w)
+{
+    struct codec as = {.now_cyc = x->m->pcpus[0].now_cyc};
+    struct ex_names names = {0, 0};
+    uint64_t other[EX_MAX_WORDS];
+
+    ex_tidy(x);
+    ex_float(x);
+    as.deadlines = ex_deadlines(x);
+    encode_as(x, w, &as);
+    for (uint32_t n = 1; n < 4; n++) { /* the least of its forms stands for all */
+        as.swap_v = n & 1U;
+        as.swap_p = n >> 1;
+        if ((as.swap_v & ~x->swaps.vcpu) != 0 || (as.swap_p & ~x->swaps.pcpu) != 0)
+            continue;
+        encode_as(x, other, &as);
+        if (!is_less(other, w, x->n_words))
+            continue;
+        memcpy(w, other, sizeof other);
+        names = (struct ex_names){as.swap_v, as.swap_p};
+    }
+    return names;
 }
 
 static void derive_pcpu(struct pcpu *p)

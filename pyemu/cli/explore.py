@@ -45,6 +45,7 @@ def add(verbs: Any) -> None:
     add_one("--invariants", metavar="I1,I10", help="only these")
     add_one("--threads", metavar="N", help="default: one for each CPU")
     add_one("--no-reduce", action="store_true", help="keep and interleave every step")
+    add_one("--no-symmetry", action="store_true", help="tell vCPUs and pCPUs apart")
     add_one("--json", action="store_true", help="print one JSON object")
     add_one("--emit-test", metavar="FILE", help="write a finding as a pytest file")
     parser.set_defaults(main=main)
@@ -73,6 +74,7 @@ def main(args: argparse.Namespace) -> int:
         alphabet=_names(args.alphabet),
         invariants=_names(args.invariants),
         reduce=not args.no_reduce,
+        symmetry=not args.no_symmetry,
         threads=None if args.threads is None else parse_int("--threads", args.threads),
     )
     if args.emit_test is not None:
@@ -100,6 +102,9 @@ def _mutants(args: argparse.Namespace) -> int:
 def _print(found: Exploration) -> None:
     if found.invariant:
         print(found.timeline() + "\n")
+    if found.safety_pass is not None:
+        first = found.safety_pass
+        print(f"safety by symmetry: {first.states:,} states, {first.seconds:.2f} s")
     rate = found.states / found.seconds if found.seconds else 0.0
     print(
         f"{found.policy}: {found.verdict}: {found.reason}\n"
