@@ -16,7 +16,8 @@ static inline uint32_t task_node(const struct pyemu_machine *m, uint32_t task)
 }
 
 /* Starts a timer: in the past, too, it takes the clock's shortest delta (2.5). */
-void soft_start(struct pyemu_machine *m, struct pcpu *p, uint32_t node, uint64_t at_cyc);
+void soft_start(struct pyemu_machine *m, struct pcpu *p, uint32_t node,
+                uint64_t at_cyc);
 
 /* Arms (or moves) the timer on this pCPU, at a cycle that is already rounded. */
 void soft_arm(struct pyemu_machine *m, struct pcpu *p, uint32_t node, uint64_t at_cyc);
