@@ -164,6 +164,10 @@ void pyemu_explore_free(struct pyemu_explorer *x);
 int pyemu_explore_help(struct pyemu_explorer *x, struct pyemu_explorer **helpers,
                        uint32_t n);
 int pyemu_explore_safety(struct pyemu_explorer *x, struct pyemu_explore_result *out);
+
+/* Liveness invariants, a bit each, that hold: judged by as many threads. */
+int pyemu_explore_hold(struct pyemu_explorer *x, uint64_t invariants, uint64_t *holds);
+/* One of them, with a counterexample if it is broken. */
 int pyemu_explore_cycles(struct pyemu_explorer *x, uint32_t invariant,
                          struct pyemu_explore_result *out);
 

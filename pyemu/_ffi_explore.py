@@ -66,6 +66,13 @@ class Explorer:
         self._check(lib.pyemu_explore_safety(self._x, out), "explore")
         return _as_dict(out)
 
+    def hold(self, invariants: list[int]) -> list[int]:
+        """Return those of the liveness invariants that hold."""
+        holds = ffi.new("uint64_t *")
+        mask = sum(1 << n for n in invariants)
+        self._check(lib.pyemu_explore_hold(self._x, mask, holds), "explore")
+        return [n for n in invariants if holds[0] >> n & 1]
+
     def cycles(self, invariant: int) -> dict[str, int]:
         """Look for a fair cycle that breaks one liveness invariant."""
         out = ffi.new("struct pyemu_explore_result *")

@@ -326,7 +326,9 @@ def _search(
     start = time.perf_counter()
     got = searcher.safety()
     if ENDS[got["end"]] == ENDS[0]:
-        for number in (n for n in wanted if n in CYCLES):
+        live = [n for n in wanted if n in CYCLES]
+        holds = searcher.hold(live) if live else []
+        for number in (n for n in live if n not in holds):
             got = searcher.cycles(number)
             if got["invariant"]:
                 break

@@ -220,6 +220,16 @@ int pyemu_explore_safety(struct pyemu_explorer *x, struct pyemu_explore_result *
     return ex_search(x, out);
 }
 
+int pyemu_explore_hold(struct pyemu_explorer *x, uint64_t invariants, uint64_t *holds)
+{
+    REQUIRE(x->m, (invariants & ~(uint64_t)EX_LIVENESS) == 0,
+            "invariants %#llx: liveness only", (unsigned long long)invariants);
+    REQUIRE(x->m, ex_records(x), "no liveness invariant was asked for");
+    REQUIRE(x->m, x->end == PYEMU_XE_DONE, "the safety search has not ended");
+    *holds = ex_hold(x, invariants);
+    return PYEMU_OK;
+}
+
 int pyemu_explore_cycles(struct pyemu_explorer *x, uint32_t invariant,
                          struct pyemu_explore_result *out)
 {

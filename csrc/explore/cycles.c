@@ -14,7 +14,7 @@
 
 #include "explore/graph.h"
 
-static bool build(struct pyemu_explorer *x, struct graph *g, const struct rule *r)
+static bool build(const struct pyemu_explorer *x, struct graph *g, const struct rule *r)
 {
     const uint32_t bit = rule_bit(r);
 
@@ -244,30 +244,41 @@ static struct summary *fair_components(const struct pyemu_explorer *x, struct gr
     }
 }
 
-/* 1: broken (told), 0: holds, -1: no memory or interrupted. */
+/* A bad cycle or dead end, if there is one. Nothing of the explorer is written. */
+struct finding {
+    uint32_t s; /* PYEMU_NONE: none */
+    uint32_t e; /* the edge that begins the cycle; PYEMU_NONE: a dead end */
+};
+
+/* 1: broken, 0: holds, -1: no memory or interrupted. */
+static int judge(const struct pyemu_explorer *x, struct graph *g, const struct rule *r,
+                 struct finding *at)
+{
+    *at = (struct finding){PYEMU_NONE, PYEMU_NONE};
+    if (!build(x, g, r))
+        return -1;
+    if (r->dead_ends)
+        at->s = dead_end(x, g);
+    if (at->s != PYEMU_NONE)
+        return 1;
+    struct summary *sum = fair_components(x, g);
+
+    if (sum == NULL)
+        return -1;
+    at->e = bad_edge(x, g, r, sum, &at->s);
+    free(sum);
+    return at->s != PYEMU_NONE;
+}
+
+/* The same, and a counterexample is written down. */
 static int check(struct pyemu_explorer *x, const struct rule *r)
 {
     struct graph g = {0};
-    uint32_t s = PYEMU_NONE;
-    uint32_t e = PYEMU_NONE;
-    int verdict = -1;
+    struct finding at;
+    int verdict = judge(x, &g, r, &at);
 
-    if (build(x, &g, r)) {
-        struct summary *sum = NULL;
-
-        if (r->dead_ends)
-            s = dead_end(x, &g);
-        if (s == PYEMU_NONE) {
-            sum = fair_components(x, &g);
-            if (sum != NULL)
-                e = bad_edge(x, &g, r, sum, &s);
-        }
-        if (s != PYEMU_NONE)
-            verdict = tell(x, &g, r, s, e) ? 1 : -1;
-        else if (sum != NULL)
-            verdict = 0;
-        free(sum);
-    }
+    if (verdict == 1)
+        verdict = tell(x, &g, r, at.s, at.e) ? 1 : -1;
     free_graph(&g);
     return verdict;
 }
@@ -283,15 +294,34 @@ static int check_owners(struct pyemu_explorer *x)
     return ex_path(x, s, NULL, 0) == PYEMU_OK ? 1 : -1;
 }
 
+/* Within the host: no entry, nobody preempts. */
+static void narrow(struct rule *r)
+{
+    if (r->invariant != 4 || r->timer == 0)
+        return;
+    r->also = 0;
+    r->banned |= EX_EV_ENTRY | EX_EV_PREEMPT;
+}
+
 static int check_rule(struct pyemu_explorer *x, struct rule *r)
 {
+    narrow(r);
+    return r->invariant == 10 ? check_owners(x) : check(x, r);
+}
+
+static int judge_rule(const struct pyemu_explorer *x, struct rule *r)
+{
+    struct graph g = {0};
+    struct finding at;
+    uint32_t s = 0;
+
     if (r->invariant == 10)
-        return check_owners(x);
-    if (r->invariant == 4 && r->timer != 0) {
-        r->also = 0; /* within the host: no entry, nobody preempts */
-        r->banned |= EX_EV_ENTRY | EX_EV_PREEMPT;
-    }
-    return check(x, r);
+        return ex_owners(x, &s);
+    narrow(r);
+    const int verdict = judge(x, &g, r, &at);
+
+    free_graph(&g);
+    return verdict;
 }
 
 static void conclude(struct pyemu_explorer *x, const struct rule *r, int verdict)
@@ -305,18 +335,43 @@ static void conclude(struct pyemu_explorer *x, const struct rule *r, int verdict
         x->end = PYEMU_XE_INTERRUPTED;
 }
 
+/* How many vCPUs and timers an invariant speaks of, each by itself. */
+static uint32_t vcpus_of(const struct pyemu_explorer *x, uint32_t invariant)
+{
+    return invariant == 10 ? 1U : x->m->s->cfg.n_vcpus;
+}
+
+static uint32_t timers_of(uint32_t invariant)
+{
+    return invariant == 2 ? N_TIMERS + 1U : invariant == 4 ? 2U : 1U;
+}
+
+void ex_cycles_begin(struct pyemu_explorer *x)
+{
+    x->graph.first[x->n_states] = (uint32_t)x->graph.n_edges;
+}
+
+bool ex_holds(const struct pyemu_explorer *x, uint32_t invariant)
+{
+    struct rule r = rule_of(invariant);
+    int verdict = 0;
+
+    for (r.vcpu = 0; r.vcpu < vcpus_of(x, invariant) && verdict == 0; r.vcpu++)
+        for (r.timer = 0; r.timer < timers_of(invariant) && verdict == 0; r.timer++)
+            verdict = judge_rule(x, &r);
+    return verdict == 0 && x->m->interrupted == 0;
+}
+
 int ex_cycles(struct pyemu_explorer *x, uint32_t invariant,
               struct pyemu_explore_result *out)
 {
     struct rule r = rule_of(invariant);
-    const uint32_t n_timers = invariant == 2 ? N_TIMERS + 1U : invariant == 4 ? 2U : 1U;
-    const uint32_t n_vcpus = invariant == 10 ? 1U : x->m->s->cfg.n_vcpus;
     const uint64_t steps = x->transitions;
     int verdict = 0;
 
-    x->graph.first[x->n_states] = (uint32_t)x->graph.n_edges;
-    for (r.vcpu = 0; r.vcpu < n_vcpus && verdict == 0; r.vcpu++)
-        for (r.timer = 0; r.timer < n_timers && verdict == 0; r.timer++) {
+    ex_cycles_begin(x);
+    for (r.vcpu = 0; r.vcpu < vcpus_of(x, invariant) && verdict == 0; r.vcpu++)
+        for (r.timer = 0; r.timer < timers_of(invariant) && verdict == 0; r.timer++) {
             verdict = check_rule(x, &r);
             conclude(x, &r, verdict);
         }

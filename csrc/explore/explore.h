@@ -358,9 +358,14 @@ void ex_record_free(struct pyemu_explorer *x);
 /* owners.c: who will deactivate a physical interrupt (I10) */
 void ex_note_owners(struct pyemu_explorer *x);
 uint32_t ex_ownerless(const struct pyemu_explorer *x);
-int ex_owners(struct pyemu_explorer *x, uint32_t *state);
+int ex_owners(const struct pyemu_explorer *x, uint32_t *state);
+
+/* hold.c: of a mask of liveness invariants, those that hold */
+uint64_t ex_hold(struct pyemu_explorer *x, uint64_t invariants);
 
 /* cycles.c */
+void ex_cycles_begin(struct pyemu_explorer *x);
+bool ex_holds(const struct pyemu_explorer *x, uint32_t invariant);
 int ex_cycles(struct pyemu_explorer *x, uint32_t invariant,
               struct pyemu_explore_result *out);
 

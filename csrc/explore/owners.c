@@ -105,7 +105,7 @@ static bool spread(const struct pyemu_explorer *x, uint8_t *free_later, bool dow
 }
 
 /* 1: broken in *state, 0: holds, -1: no memory or interrupted. */
-int ex_owners(struct pyemu_explorer *x, uint32_t *state)
+int ex_owners(const struct pyemu_explorer *x, uint32_t *state)
 {
     uint8_t *free_later = calloc(x->n_states, 1);
     bool down = true;

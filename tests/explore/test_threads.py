@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import pyemu as pe
-from pyemu.explore import Prepared, get_policy
+from pyemu.explore import CYCLES, Prepared, get_policy
 
 SMALL = (
     *("step", "guest", "tick", "sched_in", "preempt", "line_assert", "line_retire"),
@@ -69,3 +69,23 @@ def test_a_helper_of_another_machine_is_refused():
         for helper in (other, third, one):
             with pytest.raises(pe.ConfigError, match="helper 0"):
                 one.searcher.help([helper.searcher])
+
+
+@pytest.mark.parametrize("policy", ["lazy-fixed", "lazy", "v4.4", "v6.1"])
+def test_liveness_judged_side_by_side_is_liveness_judged_one_by_one(policy):
+    """What holds by threads is what the search with a counterexample says."""
+    for number in CYCLES:
+        with Prepared(get_policy(policy), {}, {}, [*SMALL, "hvc"], CYCLES) as run:
+            run.searcher.help([run.another() for _ in range(2)])
+            assert run.searcher.safety()["end"] == 0
+            holds = run.searcher.hold(list(CYCLES))
+            broken = run.searcher.cycles(number)["invariant"] == number
+        assert broken == (number not in holds)
+
+
+def test_a_safety_invariant_is_not_judged_as_liveness():
+    """By name."""
+    with Prepared(get_policy("lazy"), {}, {}, SMALL) as run:
+        run.searcher.safety()
+        with pytest.raises(pe.ConfigError, match="liveness"):
+            run.searcher.hold([3])
