@@ -1,7 +1,7 @@
 /*
  * state.h - the flat machine. Everything a run can change lives in one block
- * (struct machine_state and the arrays behind it), indices instead of pointers, so that
- * a snapshot is a copy. struct pyemu_machine: the block, views into it, borrowed inputs.
+ * (struct machine_state and the arrays behind it), indices instead of pointers: a
+ * snapshot is a copy. struct pyemu_machine: the block, views into it, borrowed inputs.
  */
 #ifndef PYEMU_STATE_H
 #define PYEMU_STATE_H
