@@ -539,6 +539,7 @@ struct pyemu_config {
     uint64_t sched_wakeup_gran_cyc;
     uint64_t sched_sleeper_cyc;
     uint64_t timeslice_cyc;  /* extra rotation without a tick; 0 = none */
+    uint64_t hrtimer_min_cyc; /* a host timer expires no sooner after it is armed */
     uint32_t nohz_idle;
     uint32_t interacts;      /* 0: pCPUs cannot affect each other */
 };

@@ -62,6 +62,7 @@ static void init_pcpu(struct pyemu_machine *m, uint32_t i)
     p->msgs = PYEMU_NONE;
     p->online = 1;
     p->idle_exit = 1;
+    p->tick_off = 1;
     p->next_slice_cyc = PYEMU_NEVER;
     p->next_tick_cyc = c->tick_cyc == 0 ? PYEMU_NEVER : c->tick_phase_cyc;
     p->cnthctl = CNTHCTL_HOST;

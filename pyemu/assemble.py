@@ -29,6 +29,8 @@ from .policy.prims import PRIMS
 __all__ = ["Blueprint", "Options", "resolve"]
 
 _MS: Final = 1_000_000
+# Linux programs a clock event device no closer than this, whatever it could do.
+HRTIMER_MIN_NS: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,7 @@ class Blueprint:
             "sched_wakeup_gran_cyc": clock.cyc(wakeup),
             "sched_sleeper_cyc": clock.cyc(latency // 2),
             "timeslice_cyc": host.timeslice_cyc,
+            "hrtimer_min_cyc": clock.cyc(HRTIMER_MIN_NS),
             "nohz_idle": int(host.nohz_idle),
             "interacts": int(host.interacts),
         }

@@ -86,8 +86,8 @@ static void host_timer_isr(struct pyemu_machine *m, struct pcpu *p)
     count(m, PYEMU_C_HOST_TIMER_IRQ);
     while (first_timer_due(m, p))
         soft_expired(m, p, heap_pop(m->timer_nodes, &p->timers));
-    if (m->s->cfg.tick_cyc != 0 && p->next_tick_cyc <= p->now_cyc &&
-        (p->cur != PYEMU_NONE || m->s->cfg.nohz_idle == 0)) {
+    if (tick_runs(m, p) && p->next_tick_cyc <= p->now_cyc) {
+        p->tick_off = p->cur == PYEMU_NONE;
         charge(m, p, PYEMU_P_ISR_TICK);
         count(m, PYEMU_C_HOST_TICK_IRQ);
         while (p->next_tick_cyc <= p->now_cyc)

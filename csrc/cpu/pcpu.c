@@ -56,8 +56,8 @@ static void task_step(struct pyemu_machine *m, struct pcpu *p)
     if (th->left_cyc == 0) {
         if (th->spi != 0)
             inject_irq(m, p, &m->vcpus[th->spi_vcpu], th->spi, INJECT_LEVEL);
-        soft_arm(m, p, task_node(m, t - m->s->cfg.n_vcpus), 
-                 p->now_cyc + th->off_cyc + th->slack_cyc);
+        soft_start(m, p, task_node(m, t - m->s->cfg.n_vcpus),
+                   p->now_cyc + th->off_cyc + th->slack_cyc);
         sched_thread_off(m, p, T_SLEEPING);
     }
 }

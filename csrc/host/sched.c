@@ -72,6 +72,7 @@ uint32_t sched_pick(struct pyemu_machine *m, struct pcpu *p)
     th->state = T_RUNNING;
     if (p->idle_exit != 0) {
         p->idle_exit = 0;
+        p->tick_off = 0;
         charge(m, p, PYEMU_P_IDLE_EXIT);
         restart_tick(m, p);
     }

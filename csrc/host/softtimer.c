@@ -11,6 +11,13 @@ void soft_arm(struct pyemu_machine *m, struct pcpu *p, uint32_t node, uint64_t a
     p->horizon_cyc = min_u64(p->horizon_cyc, at_cyc);
 }
 
+void soft_start(struct pyemu_machine *m, struct pcpu *p, uint32_t node, uint64_t at_cyc)
+{
+    const uint64_t first = add_sat(p->now_cyc, m->s->cfg.hrtimer_min_cyc);
+
+    soft_arm(m, p, node, max_u64(at_cyc, first));
+}
+
 bool soft_cancel(struct pyemu_machine *m, uint32_t node)
 {
     const uint32_t where = m->timer_nodes[node].queued;

@@ -15,7 +15,11 @@ static inline uint32_t task_node(const struct pyemu_machine *m, uint32_t task)
     return 2U * m->s->cfg.n_vcpus + task;
 }
 
-/* Arms (or moves) the timer on this pCPU. */
+/* Starts a timer: in the past, too, it takes the clock's shortest delta (2.5). */
+void soft_start(struct pyemu_machine *m, struct pcpu *p, uint32_t node,
+                uint64_t at_cyc);
+
+/* Arms (or moves) the timer on this pCPU, at a cycle that is already rounded. */
 void soft_arm(struct pyemu_machine *m, struct pcpu *p, uint32_t node, uint64_t at_cyc);
 
 /* true if it was armed. */
@@ -26,10 +30,11 @@ static inline bool soft_armed(const struct pyemu_machine *m, uint32_t node)
     return m->timer_nodes[node].queued != 0;
 }
 
+/* NO_HZ_IDLE: an idle pCPU still takes the next tick, then stops it (2.5). */
 static inline bool tick_runs(const struct pyemu_machine *m, const struct pcpu *p)
 {
     return m->s->cfg.tick_cyc != 0 &&
-           (p->cur != PYEMU_NONE || m->s->cfg.nohz_idle == 0);
+           (p->cur != PYEMU_NONE || p->tick_off == 0 || m->s->cfg.nohz_idle == 0);
 }
 
 /* Earliest host timer deadline, an hrtimer's or the tick's; PYEMU_NEVER if none. */

@@ -208,7 +208,7 @@ static void arm(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v, uint32_
 {
     charge(m, p, PYEMU_P_HRTIMER_ARM);
     count(m, t == TIMER_V ? PYEMU_C_BG_START : PYEMU_C_PT_START);
-    soft_arm(m, p, soft_node(m, v, t), at_cyc);
+    soft_start(m, p, soft_node(m, v, t), at_cyc);
     v->flags |= t == TIMER_V ? FLAG(BG_ARMED) : FLAG(PT_ARMED);
 }
 

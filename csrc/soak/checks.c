@@ -134,7 +134,9 @@ static void check_asleep(const struct place *at, const struct vcpu *v)
 {
     const struct pyemu_machine *m = at->m;
     const struct heap_node *n = &m->timer_nodes[2 * at->vcpu];
-    const uint64_t due_cyc = max_u64(v->mem[TIMER_V].expiry_cyc, m->s->soak.next_cyc);
+    const uint64_t due_cyc =
+        max_u64(v->mem[TIMER_V].expiry_cyc,
+                add_sat(m->s->soak.next_cyc, m->s->cfg.hrtimer_min_cyc));
 
     check_memory(at, v);
     if (!can_fire(v) || !wanted(v) || v->irq[INTID_VTIMER].active != 0 ||

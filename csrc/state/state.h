@@ -1,8 +1,7 @@
 /*
  * state.h - the flat machine. Everything a run can change lives in one block
- * (struct machine_state and the arrays behind it), indices instead of
- * pointers, so that a snapshot is a copy. struct pyemu_machine is the handle:
- * the block, typed views into it, borrowed inputs and the path cache.
+ * (struct machine_state and the arrays behind it), indices instead of pointers: a
+ * snapshot is a copy. struct pyemu_machine: the block, views into it, borrowed inputs.
  */
 #ifndef PYEMU_STATE_H
 #define PYEMU_STATE_H
@@ -275,6 +274,7 @@ struct pcpu {
     uint8_t eisr;          /* an LR with LR_EOI has been deactivated */
     uint8_t stale;         /* bit per timer: CTL reads back old ISTATUS */
     uint8_t device_pending;
+    uint8_t tick_off;      /* idle: the tick came once and was stopped */
     uint32_t irq_pc;
     uint32_t irq_first;    /* this IAR read is the first of the exception */
     uint64_t irq_scratch;  /* FIRE, CHANGED, ACT of the interrupted thread */

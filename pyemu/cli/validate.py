@@ -134,5 +134,5 @@ def _order(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"schema": 1, "order": [plain_order(*one) for one in found]})
     else:
-        print(order_text(data, found))
+        print(order_text(found))
     return 0

@@ -195,15 +195,16 @@ def emulate_52(arm: Steps) -> Part:
 # B17: after a change of level it returns without arming (6.1: recorded, fact 9).
 EMULATE_52: Final = emulate_52(pt_emulate.when(~changed))
 
-TIMER_LOAD_52: Final = flat(
-    LOAD_GIC_V,
-    LOAD_GIC_P,
-    at_el2(cntvoff_w),
-    DISARM_BG,
-    RESTORE,
-    RESTORE_P,
-    EMULATE_52,
-)
+
+def timer_load_52(emulate: Part) -> Part:
+    """Return kvm_timer_vcpu_load around a kernel's own timer_emulate."""
+    return flat(
+        *(LOAD_GIC_V, LOAD_GIC_P, at_el2(cntvoff_w), DISARM_BG, RESTORE, RESTORE_P),
+        emulate,
+    )
+
+
+TIMER_LOAD_52: Final = timer_load_52(EMULATE_52)
 BG_IF_WAITING: Final = under(
     waiting,
     cntpct_r.when(can_v),
@@ -282,8 +283,17 @@ v5_2: Final = Policy(
 
 # --- v6.1 (P7 and bug B17), recorded: a put/load pair is 9W 5R on VHE, 5W 2R on nVHE;
 # a world switch 0 on VHE, 4W 4R on nVHE; the EL1 context comes first on the way in.
+# Recorded on nVHE (ptick_busy_1ms): level unchanged, a timer that is due is armed, too:
+# its hrtimer expires at once, in the guest's first instructions, and injects again.
+EMULATE_61: Final = emulate_52(
+    flat(pt_arm.when(~changed & can_p), pt_emulate.when(~changed & ~can_p))
+)
+TIMER_LOAD_61: Final = timer_load_52(EMULATE_61)
+
 V6_1_HOOKS: Final = {
     **V5_2_HOOKS,
+    "load": (running_set, VGIC_LOAD_APR, TIMER_LOAD_61, EL1_IN_VHE),
+    "pt_trap": under(enabled, TIMER_PUT_52, TIMER_LOAD_61),
     "enter": lazy_enter(to_guest(TRAPS_ON, el1=(), first=EL1_IN_NVHE)),
     # Recorded: polling asks the vgic only; a timer that expires raises an interrupt.
     "check": check_block(),

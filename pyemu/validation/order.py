@@ -20,7 +20,6 @@ from ..errors import ConfigError
 from ..result import REASONS
 from .cases import Case
 from .runs import Change, Phase, Run, emulate
-from .sets import RecordedSet
 
 __all__ = ["Alignment", "align", "align_case", "recorded_order", "words_of"]
 
@@ -65,9 +64,32 @@ class Alignment:
         return 1000 * self.edits / max(1, self.recorded)
 
 
+@dataclass(frozen=True)
+class Recording:
+    """The words of one recorded run, and what its host did meanwhile.
+
+    Attributes
+    ----------
+    words
+        Of the measured region.
+    tick_ns
+        From the first word to the host's next tick.
+    bursts
+        Kernel threads: the tick that woke them, counted from that one, and how long
+        they ran, ns.
+    hog_tick
+        The tick at which the hog first ran; None: before the guest.
+    """
+
+    words: tuple[str, ...]
+    tick_ns: int
+    bursts: tuple[tuple[int, int], ...]
+    hog_tick: int | None
+
+
 @cache
-def recorded_order(name: str) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Return the recorded words of a set by machine and scenario.
+def recorded_order(name: str) -> dict[tuple[str, str], Recording]:
+    """Return the recorded runs of a set by machine and scenario.
 
     Raises
     ------
@@ -77,29 +99,52 @@ def recorded_order(name: str) -> dict[tuple[str, str], tuple[str, ...]]:
     file = resources.files("pyemu") / "data" / "recorded" / f"{name}.order.gz"
     if not file.is_file():
         raise ConfigError("--order", name, "a set with recorded order: linux-6.1")
-    out: dict[tuple[str, str], list[str]] = {}
-    words: list[str] = []
-    for line in gzip.decompress(file.read_bytes()).decode().splitlines():
-        if line.startswith("= "):
-            _, config, scenario = line.split()
-            words = out.setdefault((config, scenario), [])
-        else:
-            words.append(line)
-    return {key: tuple(value) for key, value in out.items()}
+    runs = gzip.decompress(file.read_bytes()).decode().split("= ")[1:]
+    return dict(_recording(run.splitlines()) for run in runs)
+
+
+def _recording(lines: Sequence[str]) -> tuple[tuple[str, str], Recording]:
+    """Read one run: ``CONFIG SCENARIO tick=US [hog=TICK] [threads=TICK:US,..]``."""
+    config, scenario, *host = lines[0].split()
+    given = dict(field.split("=") for field in host)
+    pairs = [one.split(":") for one in given.get("threads", "").split(",") if one]
+    bursts = tuple((int(tick), int(us) * 1000) for tick, us in pairs)
+    hog = int(given["hog"]) if "hog" in given else None
+    run = Recording(tuple(lines[1:]), int(given["tick"]) * 1000, bursts, hog)
+    return (config, scenario), run
 
 
 def align_case(case: Case) -> Alignment:
-    """Run a case at the recorded phase and align it with its recording."""
+    """Run a case beside the recorder's host threads and align it with its recording."""
     recorded = recorded_order(case.set.name)[case.config.name, case.scenario.name]
-    phase = Phase(int(case.set.habits["first_tick_ns"]))
+    first = emulate(case, Change(), _phase(case, recorded, 0), trace=MOST_EVENTS)
+    phase = _phase(case, recorded, _begin_ns(first))
     run = emulate(case, Change(), phase, trace=MOST_EVENTS)
-    return align(recorded, words_of(run))
+    return align(recorded.words, words_of(run))
 
 
-def why(data: RecordedSet, word: str) -> str:
-    """Return the reason the set gives for a difference in a word; empty if none."""
-    reasons = [str(one["why"]) for one in data.order if word in one["words"]]
-    return reasons[0] if reasons else ""
+def _begin_ns(run: Run) -> int:
+    """Return when the first word of the measured region was said."""
+    n_vcpus = len(run.result.arrays["vcpus"])
+    first, last = run.span
+    for event in run.events[first:last]:
+        if _word(KINDS[int(event["kind"])], event, n_vcpus):
+            return int(event["cyc"]) * 10**9 // int(run.case.set.host["cpu_hz"])
+    return 0
+
+
+def _phase(case: Case, recorded: Recording, begin_ns: int) -> Phase:
+    """Return host tick and threads as recorded, the region beginning at `begin_ns`."""
+    period_ns = 10**9 // int(case.set.host["tick_hz"])
+    tick_ns = begin_ns + recorded.tick_ns
+    bursts = tuple((tick_ns + k * period_ns, on) for k, on in recorded.bursts)
+    hog_ns = 0 if recorded.hog_tick is None else tick_ns + recorded.hog_tick * period_ns
+    return Phase(tick_ns, 0, bursts, hog_ns)
+
+
+def why(case: Case) -> list[str]:
+    """Return the reasons the set gives for what differs in a run's order."""
+    return [str(one["why"]) for one in case.set.order if case.meant_by(one)]
 
 
 def words_of(run: Run) -> list[str]:

@@ -93,28 +93,29 @@ def _run(run: Run) -> dict[str, Any]:
     }
 
 
-def order_text(data: RecordedSet, found: Sequence[tuple[Case, Alignment]]) -> str:
-    """Return a table of alignments, then each first difference and its reason."""
+def order_text(found: Sequence[tuple[Case, Alignment]]) -> str:
+    """Return a table of alignments, then each first difference and its reasons."""
     table = [["run", "recorded", "emulated", "common prefix", "edits per 1,000"]]
     notes = []
+    same = sum(not one.edits for _, one in found)
     for case, one in found:
         name = f"{case.config.name} {case.scenario.name}"
         more = "over " if one.edits >= MOST_EDITS else ""
         numbers = (str(one.recorded), str(one.emulated), str(one.prefix))
         table.append([name, *numbers, f"{more}{one.per_1000:.1f}"])
         if one.first:
-            notes.append(f"{name}: {one.first}")
-            notes += [f"  {line}" for line in _differences(data, one)]
-    return "\n".join([align(table), "", *notes])
+            notes += ["", f"{name}: {one.first}", *_differences(one)]
+            notes += [f"  likely: {reason}" for reason in why(case) or ["not explained"]]
+    return "\n".join([align(table), f"{same} of {len(found)} identical", *notes])
 
 
-def _differences(data: RecordedSet, one: Alignment) -> list[str]:
-    """Return the words that differ most, with the set's reason for them."""
+def _differences(one: Alignment) -> list[str]:
+    """Return the words that differ most, in lines."""
     lines = []
     for what, words in (("only recorded", one.missing), ("only emulated", one.extra)):
-        for word, n in words.most_common(4):
-            reason = why(data, word)
-            lines.append(f"{what}: {n} x {word}" + (f" ({reason})" if reason else ""))
+        if words:
+            counts = (f"{n} x {word}" for word, n in words.most_common(4))
+            lines.append(f"  {what}: {', '.join(counts)}")
     return lines
 
 
@@ -129,6 +130,7 @@ def plain_order(case: Case, one: Alignment) -> dict[str, Any]:
         "edits": one.edits,
         "edits_per_1000": one.per_1000,
         "first_difference": one.first or None,
+        "why": why(case) if one.edits else [],
         "missing": dict(one.missing),
         "extra": dict(one.extra),
     }

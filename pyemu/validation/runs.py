@@ -25,6 +25,7 @@ from .counters import named_counters
 
 __all__ = ["Change", "Phase", "Run", "emulate", "emulate_phases"]
 
+NEVER_NS: Final = 2**60
 LIMIT_S: Final = 100  # emulated; no recorded guest needs a tenth of it
 LENGTHENED: Final = "run_loop"
 FIRST_EVENTS: Final = 2000  # enough to hold the first expiry of a timer
@@ -54,10 +55,24 @@ class Change:
 
 @dataclass(frozen=True)
 class Phase:
-    """What a recording does not tell: the first host tick, the length of an exit."""
+    """What the counts of a recording do not tell, and a trace of it does.
+
+    Attributes
+    ----------
+    tick_ns
+        The first host tick.
+    longer_cyc
+        How much longer an exit is.
+    bursts
+        Begin and length of what kernel threads ran, ns; None: the set's habits.
+    hog_ns
+        When a hog starts.
+    """
 
     tick_ns: int = 0
     longer_cyc: int = 0
+    bursts: tuple[tuple[int, int], ...] | None = None
+    hog_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -211,7 +226,7 @@ def _results(case: Case, slots: Mapping[int, int], console: str) -> dict[str, in
 def _machine(case: Case, change: Change, phase: Phase, trace: int) -> Machine:
     scenario = case.scenario
     policy = policies.load_policy(case.kernel.policy)
-    host = _host(case, change, phase.tick_ns)
+    host = _host(case, change, phase)
     vcpus = _vcpus(case, change, host.pcpus)
     every = scenario.migrate_us if change.migrate_us is None else change.migrate_us
     balancer = None
@@ -261,20 +276,21 @@ def _debit_ns(case: Case, before: int, pcpus: int) -> int:
     return slice_ns + before * int(apart_ns)
 
 
-def _host(case: Case, change: Change, phase_ns: int) -> Host:
+def _host(case: Case, change: Change, phase: Phase) -> Host:
     data, scenario = case.set, case.scenario
     given: dict[str, Any] = {**data.host, **case.config.host}
-    cyc = phase_ns * int(given["cpu_hz"]) // 10**9
+    cyc = phase.tick_ns * int(given["cpu_hz"]) // 10**9
     if change.profile is not None:
         given["profile"] = change.profile
     if scenario.halt_poll_ns is not None:
         given["halt_poll_ns"] = scenario.halt_poll_ns
     known = {field.name for field in fields(Host)}
-    tasks = [_task(one, phase_ns) for one in data.background]
+    tasks = _threads(case, phase)
     if scenario.hog:
         hog = dict(scenario.hog)
         if "off_ns" in hog:
             hog["slack_ns"] = int(data.habits["timer_slack_ns"])
+        hog.setdefault("start_ns", phase.hog_ns)
         tasks += [Task(pcpu=pcpu, **hog) for pcpu in hog.pop("pcpus")]
     if scenario.spi_us:
         tasks.append(_device(data.habits, scenario.spi_us, int(given["pcpus"])))
@@ -287,13 +303,21 @@ def _host(case: Case, change: Change, phase_ns: int) -> Host:
     )
 
 
-def _task(one: Mapping[str, Any], phase_ns: int) -> Task:
-    """Return a kernel thread of the recorder's host; most run once."""
-    return Task(
-        on_ns=one["on_ns"],
-        off_ns=one.get("off_ns", 2**60),
-        start_ns=phase_ns + one["after_tick_ns"],
-    )
+def _threads(case: Case, phase: Phase) -> list[Task]:
+    """Return the kernel threads of the recorder's host; most run once."""
+    if phase.bursts is None:
+        return [
+            Task(
+                on_ns=one["on_ns"],
+                off_ns=one.get("off_ns", NEVER_NS),
+                start_ns=phase.tick_ns + one["after_tick_ns"],
+            )
+            for one in case.set.background
+        ]
+    return [
+        Task(on_ns=on_ns, off_ns=NEVER_NS, start_ns=start_ns)
+        for start_ns, on_ns in phase.bursts
+    ]
 
 
 def _device(habits: Mapping[str, Any], every_us: int, pcpus: int) -> Task:

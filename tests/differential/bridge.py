@@ -65,7 +65,7 @@ def setup_of(m, *, table: bool = False) -> Setup:
         *("cpu_hz", "cntfrq_hz", "line_assert_cyc", "line_retire_cyc", "tick_cyc"),
         *("tick_phase_cyc", "halt_poll_max_cyc", "halt_poll_start_cyc"),
         *("sched_latency_cyc", "sched_min_gran_cyc", "sched_wakeup_gran_cyc"),
-        "sched_sleeper_cyc",
+        *("sched_sleeper_cyc", "hrtimer_min_cyc"),
     )
     return Setup(
         policy=policy_of(plan.policy, table=table),

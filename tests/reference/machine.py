@@ -185,7 +185,7 @@ class Machine:
     def leave_idle(self, pcpu: Pcpu) -> None:
         """Idle ends; the tick goes on at its next multiple."""
         pcpu.charge("idle_exit")
-        pcpu.idle = False
+        pcpu.idle = pcpu.tick_stopped = False
         period = self.setup.tick_cyc
         while period and pcpu.tick_at <= pcpu.now:
             pcpu.tick_at += period
@@ -201,5 +201,5 @@ class Machine:
             pcpu.advance(step)
             thread.left -= step
         thread.runnable = False
-        thread.wake_at = pcpu.now + task.off_cyc
+        thread.wake_at = pcpu.now + max(task.off_cyc, self.setup.hrtimer_min_cyc)
         thread.left = task.on_cyc

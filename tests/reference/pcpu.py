@@ -44,7 +44,7 @@ class Pcpu:
         self.preempt_count = self.min_vruntime = 0
         self.in_isr = False
         self.acked = SPURIOUS
-        self.idle = True
+        self.idle = self.tick_stopped = True
         phase, period = setup.tick_phase_cyc, setup.tick_cyc
         self.tick_at = (phase or period) if period else NEVER
         self.noted = {VTIMER: False, PTIMER: False}
@@ -56,13 +56,15 @@ class Pcpu:
         return self.host_deadline() <= self.now
 
     def host_deadline(self) -> int:
-        """When the host timer next fires; no tick while idle with nohz."""
+        """When the host timer next fires."""
         tick = self.tick_at if self.ticks() else NEVER
         return min([tick, *(at for at, _ in self.machine.hrtimers(self))])
 
     def ticks(self) -> bool:
-        """The periodic tick runs: with nohz only while some thread does."""
-        return self.current is not None or not self.machine.setup.nohz_idle
+        """The periodic tick runs: nohz stops it once it has come while idle."""
+        if self.current is not None or not self.machine.setup.nohz_idle:
+            return True
+        return not self.tick_stopped
 
     def maintenance_line(self) -> bool:
         """HCR.En and a maintenance condition."""
@@ -210,6 +212,7 @@ class Pcpu:
             expire(self)
         if self.tick_at <= self.now and self.ticks():
             machine.counters["host_tick_irq"] += 1
+            self.tick_stopped = self.current is None
             self.charge("isr_tick")
             while self.tick_at <= self.now:
                 self.tick_at += machine.setup.tick_cyc

@@ -224,8 +224,15 @@ class Kernel:
         ]
         return min(times, default=None)
 
+    def startable(self, at: int) -> int:
+        """When an hrtimer for a deadline expires: no sooner than the clock can."""
+        setup = self.machine.setup
+        return max(
+            at, self.pcpu.now + setup.cost["hrtimer_arm"] + setup.hrtimer_min_cyc
+        )
+
     def arm_pt(self) -> None:
-        self.vcpu.pt_deadline = self.vcpu.ptimer.deadline(self.pcpu.now)
+        self.vcpu.pt_deadline = self.startable(self.vcpu.ptimer.deadline(self.pcpu.now))
         self.vcpu.pt_pcpu = self.pcpu
         self.machine.counters["pt_start"] += 1
         self.pcpu.charge("hrtimer_arm")
@@ -239,7 +246,7 @@ class Kernel:
         at = self.earliest()
         if at is None:
             return
-        self.vcpu.bg_deadline = at
+        self.vcpu.bg_deadline = self.startable(at)
         self.vcpu.bg_pcpu = self.pcpu
         self.machine.counters["bg_start"] += 1
         self.pcpu.charge("hrtimer_arm")

@@ -66,6 +66,7 @@ class Setup:
     tick_cyc: int = 0
     tick_phase_cyc: int = 0
     nohz_idle: bool = True
+    hrtimer_min_cyc: int = 0
     halt_poll_max_cyc: int = 0
     halt_poll_start_cyc: int = 0
     sched_latency_cyc: int = 6_000_000

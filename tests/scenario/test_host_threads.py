@@ -65,6 +65,30 @@ def test_within_its_slack_a_sleep_ends_with_another_timer_interrupt():
     assert both.counters["exits_wfx"] < apart + ticks - 10
 
 
+def test_an_idle_pcpu_takes_one_tick_and_no_second():
+    """Recorded, tick_wfi_5ms: each sleep of 5 ms holds one 4 ms tick, never two."""
+    wfi = run("tick_wfi_5ms", config="nvhe-gic3-smp1")
+    counters = wfi.counters
+    assert counters["bg_expire"] == 40
+    assert counters["host_tick_irq"] == 40
+
+
+def test_a_due_emulated_timer_is_armed_in_the_past_and_injects_again():
+    """Recorded on 6.1 nVHE: late ticks, each one more hrtimer (and B17 between)."""
+    due = run("ptick_busy_1ms", config="nvhe-gic3-smp1").counters
+    assert due["pt_expire"] > 80  # 60 ticks
+    assert due["pt_start"] == due["pt_expire"]
+
+
+def test_an_hrtimer_takes_the_clocks_shortest_delta():
+    """1 us from its start at least: a task that sleeps for 1 ns runs once a 2 us."""
+    task = Task(on_ns=1000, off_ns=1, start_ns=0)
+    load = pe.loads.get("hvc-loop", n=10)
+    with pe.Machine(pe.Host(tasks=(task,), **HOST), policy="v6.1", load=load) as m:
+        m.run(until_cyc=2_000_000)
+        assert m.result().counters["host_timer_irq"] < 1000
+
+
 def test_polling_ends_when_another_thread_can_run():
     """Ping-pong on one pCPU: each poll looks once (recorded: 0.3 us a poll)."""
     counters = run("pp_wfi_notimer_1p").counters

@@ -101,9 +101,9 @@ def test_a_soak_finds_the_sibling_in_6_1():
     """Seed 2, round 3: I3 breaks by late lines, and not without them."""
     policy = pe.policy.get("v6.1")
     where = {"seed": 2, "first": 3, "rounds": 1, "mean_cyc": 200_000}
-    found = soak(policy, events=500_000, faults=["late", "kick"], **where)
+    found = soak(policy, events=1_500_000, faults=["late", "kick"], **where)
     assert found.violation["clause"] == "bad_deactivate"
-    found = soak(policy, events=500_000, faults=["kick"], **where)
+    found = soak(policy, events=1_500_000, faults=["kick"], **where)
     assert found.violation is None
 
 
