@@ -105,7 +105,9 @@ def order_text(found: Sequence[tuple[Case, Alignment]]) -> str:
         table.append([name, *numbers, f"{more}{one.per_1000:.1f}"])
         if one.first:
             notes += ["", f"{name}: {one.first}", *_differences(one)]
-            notes += [f"  likely: {reason}" for reason in why(case) or ["not explained"]]
+            notes += [
+                f"  likely: {reason}" for reason in why(case) or ["not explained"]
+            ]
     return "\n".join([align(table), f"{same} of {len(found)} identical", *notes])
 
 
