@@ -21,7 +21,7 @@ Written by `python -m tests.explore.mutant_tables P...`: every step dropped, eve
 adjacent pair swapped, each mutant in the searches of `pyemu/mutants.py`
 (docs/museum.md says what the verdicts mean). Each mutant is one of the four; for the
 full list with invariant, clause and search: `pyemu explore --mutants P --json`.
-A policy without a table here has not been run yet: a minute or two of CPU each.
+Every shipped policy; a minute or two of CPU each.
 """
 
 
