@@ -22,6 +22,7 @@ from .config import whole
 from .errors import unknown_name
 from .exploring import CLAUSES, CYCLES, SAFETY, SECTIONS, numbers, timeline
 from .exploring_machine import QUIRKS, check_shape, small_core
+from .patience import patiently
 from .policy import Policy
 from .policy import get as get_policy
 
@@ -312,7 +313,13 @@ class Prepared:
         """Search every state, then the cycles."""
         whole("explore.threads", threads, 1, 64)
         self.searcher.help([self.another() for _ in range(threads - 1)])
-        return _search(self.searcher, self.name, self.wanted, self.bounds, self.said)
+        return patiently(
+            lambda: _search(
+                self.searcher, self.name, self.wanted, self.bounds, self.said
+            ),
+            self.searcher.interrupt,
+            lambda found: found.reason == ENDS[-1],
+        )
 
 
 def _search(

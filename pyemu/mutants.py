@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from .errors import ConfigError, unknown_name
 from .explore import CYCLES, ENDS, SAFETY, Exploration, Prepared
+from .patience import patiently
 from .policy import Policy
 from .policy.bug_hunts import HOST, PTIMER, SMALL
 from .policy.hooks import HOOKS
@@ -140,8 +141,13 @@ def _run(
     with Prepared(policy, search.machine, limits, search.alphabet, invariants) as run:
         table = run.searcher.table()
         found = run.search()
+        if found.reason == ENDS[-1]:
+            raise KeyboardInterrupt
         ended = not found.invariant and found.reason.startswith(ENDS[0])
-        return found, table, run.searcher.behaviour() if ended else ()
+        if not ended:
+            return found, table, ()
+        searcher = run.searcher
+        return found, table, patiently(searcher.behaviour, searcher.interrupt)
 
 
 def _base(policy: Policy, search: Search) -> _Base:

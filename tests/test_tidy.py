@@ -51,6 +51,7 @@ PY_LAYERS = [
     {
         "exploring",
         "exploring_machine",
+        "patience",
         "machine",
         "migration",
         "scheduling",

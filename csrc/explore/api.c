@@ -216,7 +216,6 @@ int pyemu_explore_help(struct pyemu_explorer *x, struct pyemu_explorer **helpers
 int pyemu_explore_safety(struct pyemu_explorer *x, struct pyemu_explore_result *out)
 {
     REQUIRE(x->m, x->n_states == 0, "the search has been done");
-    x->m->interrupted = 0;
     return ex_search(x, out);
 }
 

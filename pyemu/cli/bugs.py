@@ -102,6 +102,14 @@ def _show(one: Bug) -> int:
     return 0
 
 
+def _explored(policy: Any, **bounds: Any) -> Exploration:
+    """Explore; Ctrl-C ends the whole hunt, not the one search."""
+    found = explore(policy, **bounds)
+    if found.reason == ENDS[-1]:
+        raise KeyboardInterrupt
+    return found
+
+
 def _whole(one: Bug, hunted: Hunt) -> dict[str, Any]:
     """Hunt once more with all of section 8, breadth first, for what a state can break.
 
@@ -116,14 +124,14 @@ def _whole(one: Bug, hunted: Hunt) -> dict[str, Any]:
     if not safety or one.id in CONTROL:
         return {**row, "whole_says": "nothing that a single state breaks"}
     bounds: dict[str, Any] = {"alphabet": names, "invariants": safety}
-    found = explore(one.broken(), **bounds, max_states=WHOLE_STATES, **machine)
+    found = _explored(one.broken(), **bounds, max_states=WHOLE_STATES, **machine)
     row["whole_states"] = found.states
     if not found.invariant:
         return {
             **row,
             "whole_says": f"broken by none of the first {found.states:,} states",
         }
-    beside = explore(
+    beside = _explored(
         one.repaired(),
         **bounds,
         depth=found.depth + 1,
@@ -150,8 +158,8 @@ def hunt(one: Bug) -> dict[str, Any]:
         "invariants": [n for n in one.breaks if n in SAFETY + CYCLES] or None,
         "max_states": MAX_STATES,
     }
-    found = explore(one.broken(), **bounds, **one.hunt.machine)
-    beside = explore(
+    found = _explored(one.broken(), **bounds, **one.hunt.machine)
+    beside = _explored(
         one.repaired(), **bounds, **{**one.hunt.machine, **one.hunt.repaired}
     )
     clean = not beside.invariant and beside.reason.startswith(ENDS[0])
