@@ -759,7 +759,7 @@ int pyemu_irq_sgi(struct pyemu_machine *m, uint32_t source, uint32_t target,
 /* The level of an SPI's input changes, by the thread of vCPU `source`. */
 int pyemu_irq_line(struct pyemu_machine *m, uint32_t source, uint32_t intid,
                    uint32_t level);
-/* An SPI goes to vCPU `target` of its VM from its next injection on. */
+/* An SPI goes to vCPU `target` of its VM; one that is pending at the next exit. */
 int pyemu_irq_route(struct pyemu_machine *m, uint32_t vcpu, uint32_t intid,
                     uint32_t target);
 

@@ -24,6 +24,8 @@ void inject_apply(struct pyemu_machine *m, struct pcpu *p, const struct message 
 
     if ((msg->arg & INJECT_SGI) != 0)
         queued = vgic_inject_sgi(m, v, msg->intid, msg->arg & 0xffU);
+    else if ((msg->arg & INJECT_MOVED) != 0)
+        queued = vgic_requeue(m, v, msg->intid);
     else
         queued = vgic_inject(m, v, msg->intid, (msg->arg & INJECT_LEVEL) != 0);
     trace(m, p, msg->vcpu, KIND(PYEMU_E_INJECT, msg->intid),

@@ -8,8 +8,8 @@
 
 #include "state/state.h"
 
-/* arg: an SGI's flag and source, or the level. */
-enum { INJECT_SGI = 0x100, INJECT_LEVEL = 1 };
+/* arg: an SGI's flag and source, or the level; MOVED: pending as it is, re-routed. */
+enum { INJECT_MOVED = 0x200, INJECT_SGI = 0x100, INJECT_LEVEL = 1 };
 
 void inject_irq(struct pyemu_machine *m, struct pcpu *p, struct vcpu *target,
                 uint32_t intid, uint32_t arg);

@@ -11,6 +11,7 @@
 
 #include "account/account.h"
 #include "hw/gic.h"
+#include "kvm/inject.h"
 #include "kvm/vgic_lr.h"
 
 struct vgic_irq *vgic_irq_of(struct pyemu_machine *m, struct vcpu *v, uint32_t intid)
@@ -47,6 +48,13 @@ void vgic_mirror(struct vcpu *v, uint32_t intid)
 static bool wants_list(const struct vgic_irq *q)
 {
     return q->active != 0 || (q->enabled != 0 && irq_is_pending(q));
+}
+
+bool vgic_wants(struct pyemu_machine *m, struct vcpu *v, uint32_t intid)
+{
+    const struct vgic_irq *q = vgic_irq_of(m, v, intid);
+
+    return wants_list(q) && (q->active != 0 || vgic_owner(m, v, intid) == v);
 }
 
 static void ap_append(struct pyemu_machine *m, struct vcpu *v, uint32_t intid)
@@ -193,28 +201,51 @@ bool vgic_pending(const struct pyemu_machine *m, const struct vcpu *v)
     return false;
 }
 
-/* Drops what the oracle no longer wants; order of the rest is kept. */
-static void prune(struct pyemu_machine *m, struct vcpu *v)
+/* Takes an interrupt off the list; prev: the one before it, NULL if it is the first. */
+static void unlink(struct vcpu *v, struct vgic_irq *q, struct vgic_irq *prev)
 {
-    uint32_t n = v->ap_head;
+    if (prev == NULL)
+        v->ap_head = q->next;
+    else
+        prev->next = q->next;
+    q->queued = 0;
+    q->on = PYEMU_NONE;
+    q->next = AP_END;
+    v->ap_len--;
+}
+
+/* Sends SPIs that are to be on another vCPU's list there (vgic_prune_ap_list). */
+static void send_off(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
+{
     struct vgic_irq *prev = NULL;
 
-    while (n != AP_END) {
+    for (uint32_t n = v->ap_head; n != AP_END;) {
         struct vgic_irq *q = vgic_irq_of(m, v, n);
         const uint32_t next = q->next;
 
-        if (wants_list(q)) {
-            prev = q;
+        if (n >= N_PRIVATE && wants_list(q) && !vgic_wants(m, v, n)) {
+            unlink(v, q, prev);
+            inject_irq(m, p, vgic_owner(m, v, n), n, INJECT_MOVED);
         } else {
-            q->queued = 0;
-            q->on = PYEMU_NONE;
-            q->next = AP_END;
-            if (prev == NULL)
-                v->ap_head = next;
-            else
-                prev->next = (uint16_t)next;
-            v->ap_len--;
+            prev = q;
         }
+        n = next;
+    }
+}
+
+/* Drops what the oracle no longer wants; order of the rest is kept. */
+static void prune(struct pyemu_machine *m, struct vcpu *v)
+{
+    struct vgic_irq *prev = NULL;
+
+    for (uint32_t n = v->ap_head; n != AP_END;) {
+        struct vgic_irq *q = vgic_irq_of(m, v, n);
+        const uint32_t next = q->next;
+
+        if (wants_list(q))
+            prev = q;
+        else
+            unlink(v, q, prev);
         n = next;
     }
     put_bit64(&v->flags, PYEMU_F_AP, v->ap_head != AP_END);
@@ -223,6 +254,7 @@ static void prune(struct pyemu_machine *m, struct vcpu *v)
 void vgic_sync(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
 {
     vgic_fold(m, p, v);
+    send_off(m, p, v);
     prune(m, v);
 }
 

@@ -24,6 +24,10 @@ struct vcpu *vgic_owner(struct pyemu_machine *m, struct vcpu *v, uint32_t intid)
  * list register that it did not have (the caller kicks). */
 bool vgic_inject(struct pyemu_machine *m, struct vcpu *v, uint32_t intid, bool level);
 
+/* Does this vCPU, whose list has it, have to show it to its guest? An SPI that has been
+ * routed elsewhere and is not active goes there at the next sync. */
+bool vgic_wants(struct pyemu_machine *m, struct vcpu *v, uint32_t intid);
+
 /* After any change of enabled/pending/active by other means: queue or not. */
 bool vgic_requeue(struct pyemu_machine *m, struct vcpu *v, uint32_t intid);
 

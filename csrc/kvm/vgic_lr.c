@@ -80,10 +80,8 @@ static uint32_t pick(struct pyemu_machine *m, struct vcpu *v, uint64_t taken)
         const struct vgic_irq *q = vgic_irq_of(m, v, n);
         const uint32_t key = (q->active != 0 ? 0 : 256U) + q->prio;
 
-        const bool wanted =
-            q->active != 0 || (q->enabled != 0 && irq_is_pending(q));
-
-        if (wanted && nth < 64 && !has_bit64(taken, nth) && key < best_key) {
+        if (vgic_wants(m, v, n) && nth < 64 && !has_bit64(taken, nth) &&
+            key < best_key) {
             best = nth;
             best_key = key;
         }
@@ -122,10 +120,7 @@ void vgic_flush(struct pyemu_machine *m, struct pcpu *p, struct vcpu *v)
     if (v->ap_len <= n_lrs) {
         for (uint32_t n = v->ap_head; n != AP_END;) {
             const struct vgic_irq *q = vgic_irq_of(m, v, n);
-            const bool wanted = q->active != 0 ||
-                                (q->enabled != 0 && irq_is_pending(q));
-
-            if (wanted)
+            if (vgic_wants(m, v, n))
                 populate(m, v, n, &v->lr[used++]);
             n = q->next;
         }

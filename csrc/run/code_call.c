@@ -219,7 +219,7 @@ void code_vgic_reset(struct pyemu_machine *m, struct vcpu *v)
     for (uint32_t i = 0; i < N_PRIVATE; i++) {
         struct vgic_irq *q = &v->irq[i];
 
-        q->enabled = i < 16;
+        q->enabled = 0; /* the distributor is off (GICD_CTLR) */
         q->prio = 0;
     }
 }

@@ -14,7 +14,7 @@ from .. import _ffi
 from ..assemble import Blueprint
 from ..errors import ConfigError
 from . import VIRT, Board, Gic
-from .port import MemoryPort
+from .port import N_PPIS_AND_SGIS, MemoryPort
 
 __all__ = ["GICD_BASE", "GICR_BASE", "N_IRQS", "CorePort", "VmGics"]
 
@@ -37,6 +37,9 @@ _IN_CORE: Final = {
 class CorePort:
     """Interrupt state of one VM in the core; groups and routes are kept beside it.
 
+    So are the enable bits of machine code guests, whose distributor is off at reset:
+    the core's are what it forwards, those of an enabled distributor (v2 4.3.1).
+
     Parameters
     ----------
     core
@@ -47,9 +50,21 @@ class CorePort:
         vCPUs of the VM.
     version
         2 or 3.
+    gated
+        Whether GICD_CTLR decides; programs of ops find it enabled.
     """
 
-    def __init__(self, core: _ffi.Core, first: int, n_vcpus: int, version: int) -> None:
+    def __init__(
+        self,
+        core: _ffi.Core,
+        first: int,
+        n_vcpus: int,
+        version: int,
+        *,
+        gated: bool = False,
+    ) -> None:
+        self._gated = gated
+        self.forwards = not gated
         self._core = core
         self._first = first
         self._rest = MemoryPort(n_vcpus, N_IRQS, version)
@@ -58,7 +73,7 @@ class CorePort:
 
     def get(self, vcpu: int, intid: int, field: str) -> int:
         """Return one fact of an interrupt as this vCPU sees it."""
-        if field not in _IN_CORE:
+        if field not in _IN_CORE or (field == "enabled" and self._gated):
             return self._rest.get(vcpu, intid, field)
         return self._core.irq_get(self._first + vcpu, intid)[_IN_CORE[field]]
 
@@ -68,9 +83,24 @@ class CorePort:
             self._rest.set(vcpu, intid, field, value)
             self._route(intid, field, value)
             return
+        if field == "enabled" and self._gated:
+            self._rest.set(vcpu, intid, field, value)
+            value = int(value and self.forwards)
         state = self._core.irq_get(self._first + vcpu, intid)
         state[_IN_CORE[field]] = value
         self._core.irq_set(self._first + vcpu, intid, state)
+
+    def forward(self, on: bool) -> None:
+        """Forward interrupts from now on, or none: GICD_CTLR has been written."""
+        if not self._gated:
+            return
+        self.forwards = on
+        private = range(N_PPIS_AND_SGIS)
+        all_ = [(v, i) for v in range(self.n_vcpus) for i in private]
+        all_ += [(0, i) for i in range(N_PPIS_AND_SGIS, self.n_irqs)]
+        for vcpu, intid in all_:
+            if self._rest.get(vcpu, intid, "enabled"):
+                self.set(vcpu, intid, "enabled", 1)
 
     def _route(self, intid: int, field: str, value: int) -> None:
         """Tell the core where an SPI goes: GICv2 the lowest target, as KVM has it."""
@@ -118,7 +148,9 @@ class VmGics:
         """Return a VM's model as it is after reset."""
         n = self._blueprint.vms[vm].n_vcpus
         version = 2 if self._blueprint.gic == "v2" else 3
-        port = CorePort(self._core, self._blueprint.first_vcpu(vm), n, version)
+        first = self._blueprint.first_vcpu(vm)
+        gated = self._blueprint.workloads[vm].code is not None
+        port = CorePort(self._core, first, n, version, gated=gated)
         return Gic(port, version, self._frames(vm))
 
     def state(self, vm: int) -> dict[str, Any] | None:
@@ -160,7 +192,7 @@ class VmGics:
             raise KeyError("enabled, facts, interfaces")
         if not isinstance(gic.port, CorePort) or type(state["enabled"]) is not bool:
             raise TypeError("enabled is neither true nor false")
-        gic.distributor.enabled = state["enabled"]
+        gic.distributor.enabled = gic.port.forwards = state["enabled"]
         for vcpu, intid, field, value in state["facts"]:
             if any(type(n) is not int for n in (vcpu, intid, value)):
                 raise TypeError(f"fact {field!r:.40} of {intid!r:.40}")
@@ -181,7 +213,10 @@ class VmGics:
         gic, access = self._gics[vm], self._core.mmio(vcpu)
         address, size = access["address"], access["size"]
         if access["is_write"]:
-            gic.write(address, size, access["value"], vcpu=index)
+            effects = gic.write(address, size, access["value"], vcpu=index)
+            for effect in effects:
+                if effect.kind == "dist_enable" and isinstance(gic.port, CorePort):
+                    gic.port.forward(bool(effect.value))
             self._core.command("mmio_answer", vcpu, 0)
         else:
             read = gic.read(address, size, vcpu=index)

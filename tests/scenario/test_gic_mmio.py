@@ -4,9 +4,11 @@ import pytest
 
 import pyemu as pe
 from pyemu.gic.vm import GICD_BASE, GICR_BASE
+from pyemu.guest import machine_code
 from pyemu.guest.ops import PPI_VTIMER
 
 ISENABLER, ICENABLER, ISPENDR, SGIR, TYPER = 0x100, 0x180, 0x200, 0xF00, 0x4
+ITARGETSR = 0x800
 BIT27 = 1 << 27
 
 
@@ -65,3 +67,54 @@ def test_an_access_outside_every_frame_is_a_guest_error():
     p = pe.Program("nowhere").gic_read(0x1234_0000, 0).end()
     with pytest.raises(pe.errors.GuestError, match="0x12340000"):
         run(p, "v3")
+
+
+def test_a_pending_spi_that_is_routed_elsewhere_goes_there():
+    """GICD_ITARGETSR after GICD_ISPENDR; at the old vCPU's next exit (2.4 prune)."""
+    bit, spi = 1 << 8, 40
+    old = pe.Program("old").irq_off().gic_write(GICD_BASE + ISENABLER + 4, bit)
+    old.gic_write(GICD_BASE + ISPENDR + 4, bit).compute(1_000)
+    old.gic_write(GICD_BASE + ITARGETSR + spi, 0x0101_0102).hvc().irq_on()
+    old.compute(50_000).end()
+    new = pe.Program("new").irq_on()
+    new.label("go").compute(1_000).until(0, 1, "go").end()
+    for program in (old, new):
+        with program.on_irq(spi):
+            program.count(0)
+    load = pe.loads.custom(pe.Workload.of([old.build(), new.build()]), "re-routed")
+    host = pe.Host(pcpus=2, gic="v2", vhe=True, profile="unit", tick_hz=0)
+    with pe.Machine(host, [pe.VM(vcpus=2)], policy="lazy", load=load) as m:
+        assert m.run(until_cyc=10**8).reason == "done"
+        regs = m.vcpu_stats()["regs"]
+    assert [int(r[0]) for r in regs] == [0, 1]
+
+
+@pytest.mark.parametrize(("gic", "bit"), [("v2", 1), ("v3", 2)])
+def test_a_disabled_distributor_forwards_nothing(tmp_path, gic, bit):
+    """A machine code guest's is off at reset: enable bits wait for GICD_CTLR."""
+    path = tmp_path / "guest.bin"
+    path.write_bytes((0x14000000).to_bytes(4, "little"))  # b .
+    host = pe.Host(gic=gic, profile="unit")
+    load = machine_code.load(str(path))
+    with pe.Machine(host, policy="lazy", load=load) as m:
+        m.run(until_cyc=1000)
+        gics = m.bus.gics
+        model = gics._made(0)
+
+        def write(address, value):
+            for effect in model.write(address, 4, value):
+                if effect.kind == "dist_enable":
+                    model.port.forward(bool(effect.value))
+
+        def forwarded(intid):
+            return m.core.irq_get(0, intid)["enabled"]
+
+        write(private(gic) + ISENABLER, BIT27)
+        assert model.read(private(gic) + ISENABLER, 4) & BIT27
+        assert forwarded(27) == forwarded(3) == 0
+        write(GICD_BASE, bit)
+        assert forwarded(27) == forwarded(3) == 1  # SGIs are enabled at reset
+        assert forwarded(26) == 0
+        write(GICD_BASE, 0)
+        assert model.read(private(gic) + ISENABLER, 4) & BIT27
+        assert forwarded(27) == 0
