@@ -3,6 +3,7 @@
  * policy; a checksum guards the body; a foreign or damaged one is refused.
  */
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/rng.h"
@@ -98,6 +99,43 @@ static int check_description(struct pyemu_machine *m, const uint8_t *state)
     return PYEMU_OK;
 }
 
+/* The machine's arrays in another copy of its block. */
+static struct pyemu_machine view_of(const struct pyemu_machine *m, uint8_t *block)
+{
+    const uint8_t *own = (const uint8_t *)m->s;
+    struct pyemu_machine in = *m;
+
+    in.s = (void *)block;
+    in.pcpus = (void *)(block + ((const uint8_t *)m->pcpus - own));
+    in.vcpus = (void *)(block + ((const uint8_t *)m->vcpus - own));
+    in.vms = (void *)(block + ((const uint8_t *)m->vms - own));
+    in.threads = (void *)(block + ((const uint8_t *)m->threads - own));
+    in.timer_nodes = (void *)(block + ((const uint8_t *)m->timer_nodes - own));
+    in.rq_nodes = (void *)(block + ((const uint8_t *)m->rq_nodes - own));
+    in.msg_nodes = (void *)(block + ((const uint8_t *)m->msg_nodes - own));
+    in.msgs = (void *)(block + ((const uint8_t *)m->msgs - own));
+    in.spis = (void *)(block + ((const uint8_t *)m->spis - own));
+    return in;
+}
+
+/* Every field that a run relies on, in a copy that is aligned as they are. */
+static int check_state(struct pyemu_machine *m, const uint8_t *state)
+{
+    uint8_t *block = malloc(m->bytes);
+
+    if (block == NULL)
+        return machine_fail(m, PYEMU_ENOMEM, "no memory for a snapshot's %llu bytes",
+                            (unsigned long long)m->bytes);
+    memcpy(block, state, m->bytes);
+    const struct pyemu_machine in = view_of(m, block);
+    int status = snapshot_state_check(m, &in);
+
+    if (status == PYEMU_OK)
+        status = snapshot_links_check(m, &in);
+    free(block);
+    return status;
+}
+
 int pyemu_snapshot_load(struct pyemu_machine *m, const uint8_t *in, uint64_t n)
 {
     const uint8_t *state = in + sizeof(struct snapshot_header);
@@ -105,6 +143,8 @@ int pyemu_snapshot_load(struct pyemu_machine *m, const uint8_t *in, uint64_t n)
 
     if (status == PYEMU_OK)
         status = check_description(m, state);
+    if (status == PYEMU_OK)
+        status = check_state(m, state);
     if (status == PYEMU_OK)
         status = snapshot_code_check(m, state + m->bytes,
                                      n - sizeof(struct snapshot_header) - m->bytes);

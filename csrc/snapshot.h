@@ -20,4 +20,10 @@ void snapshot_code_save(const struct pyemu_machine *m, uint8_t *out);
 int snapshot_code_check(struct pyemu_machine *m, const uint8_t *in, uint64_t n);
 void snapshot_code_load(struct pyemu_machine *m, const uint8_t *in);
 
+/* snapshot_check.c: the flat state, laid out as the machine's own. */
+int snapshot_state_check(struct pyemu_machine *m, const struct pyemu_machine *in);
+
+/* snapshot_links.c: heaps, lists and what is counted beside them. After the former. */
+int snapshot_links_check(struct pyemu_machine *m, const struct pyemu_machine *in);
+
 #endif

@@ -26,7 +26,7 @@ from pyemu.assemble import resolve, set_policy
 from pyemu.costing.perfstat import read_table
 from pyemu.costing.spans import from_perf
 from pyemu.explore import explore
-from pyemu.guest import board
+from pyemu.guest import board, machine_code
 from pyemu.guest.ops import U32, op_dtype
 from pyemu.guest.workload import Start, Workload
 from pyemu.policy.table import Compiled
@@ -293,7 +293,69 @@ def core_config(rng: random.Random) -> None:
     _ffi.Core(config).close()
 
 
-STRUCTURES = (ops, tables, explorer, faults, core_config)
+SNAPSHOT_HEADER = 40  # of the core's own: magic, version, bytes, policy, checksum
+WORD = 2**64 - 1
+
+
+def sealed(blob: np.ndarray) -> np.ndarray:
+    """The core's snapshot with the checksum that its body now has."""
+    body = blob[SNAPSHOT_HEADER : blob.size - blob.size % 8].view(np.uint64)
+    total = blob.size - SNAPSHOT_HEADER
+    for word in body.tolist():  # splitmix64, one word after the other
+        mixed = (total ^ word) + 0x9E3779B97F4A7C15 & WORD
+        mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 & WORD
+        mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & WORD
+        total = mixed ^ mixed >> 31
+    blob[SNAPSHOT_HEADER - 8 : SNAPSHOT_HEADER].view(np.uint64)[0] = total
+    return blob
+
+
+CPUS = (250_000, 227_400)  # pCPUs to run queues, counted from the state's end, bytes
+
+
+@cache
+def snapshot_blob(code: bool) -> tuple[bytes, list[int], list[int]]:
+    """A snapshot in the middle of a run, and the 32-bit words in it that are set.
+
+    Those of threads and CPUs, and every 50th of the rest.
+    """
+    with snapshot_machine(code) as m:
+        m.run(until_cyc=60_000)
+        blob, most = m.core.snapshot(), m.core.bytes_used()
+    used = np.flatnonzero(blob[: blob.size - blob.size % 4].view(np.uint32))
+    first, last = ((most - before) // 4 for before in CPUS)
+    near = (used >= first) & (used < last)
+    assert near.sum() > 100
+    return blob.tobytes(), used[near].tolist(), used[~near][::50].tolist()
+
+
+def snapshot_machine(code: bool) -> pe.Machine:
+    if code:
+        load = machine_code.load("eager-vs-lazy", regs={"x3": 50})
+        return pe.Machine(pe.Host(profile="unit"), policy="lazy", load=load)
+    load = pe.loads.get("sgi-wfi", n=200)
+    host = UNIT.with_(pcpus=2, tick_hz=1000)
+    return pe.Machine(host, [pe.VM(vcpus=2)], policy="lazy", load=load)
+
+
+def snapshot_state(rng: random.Random) -> None:
+    """A snapshot's own fields at their edges, under a right checksum."""
+    code = rng.random() < 0.3
+    good, near, far = snapshot_blob(code)
+    blob = np.frombuffer(good, np.uint8).copy()
+    for _ in range(rng.randrange(1, 4)):
+        word = rng.choice(near if rng.random() < 0.8 else far)
+        where = max(SNAPSHOT_HEADER, 4 * word + rng.randrange(-8, 9))
+        size = rng.choice((1, 2, 4, 8))
+        at = where // size * size
+        value = rng.choice(EDGES) % 2 ** (8 * size)
+        blob[at : at + size] = np.frombuffer(value.to_bytes(size, "little"), np.uint8)
+    with snapshot_machine(code) as m:
+        m.core.restore(sealed(blob))
+        m.run(until_cyc=UNTIL_CYC)
+
+
+STRUCTURES = (ops, tables, explorer, faults, core_config, snapshot_state)
 TARGETS = (*READERS, *(one.__name__ for one in STRUCTURES))
 
 

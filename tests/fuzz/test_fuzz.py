@@ -2,13 +2,22 @@
 
 import contextlib
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pyemu as pe
 
-from .targets import READERS, TARGETS, attempt
+from .targets import (
+    READERS,
+    SNAPSHOT_HEADER,
+    TARGETS,
+    attempt,
+    sealed,
+    snapshot_blob,
+    snapshot_machine,
+)
 
 SEEDS = 25
 
@@ -50,3 +59,22 @@ def test_spliced_bytes_are_refused_by_name(target):
 def test_findings_stay_fixed(target, seed):
     """A number out of range is a ConfigError, whichever bound it is."""
     attempt(target, seed)
+
+
+def test_a_snapshots_fields_are_refused_by_name():
+    """The core names what it does not believe, and goes on as it was."""
+    named = set()
+    for at in range(0, 400, 8):
+        good, used, _ = snapshot_blob(code=False)
+        blob = np.frombuffer(good, np.uint8).copy()
+        word = max(SNAPSHOT_HEADER, 4 * used[at % len(used)])
+        blob[word : word + 4] = 0xFD
+        with snapshot_machine(code=False) as m:
+            m.run(until_cyc=1_000)
+            before = m.core.snapshot()
+            try:
+                m.core.restore(sealed(blob))
+            except pe.StateError as exc:
+                named.add(str(exc).rpartition("snapshot")[2][:9])
+                assert (m.core.snapshot() == before).all()
+    assert len(named) >= 5, named
