@@ -1,8 +1,8 @@
 /*
  * snapshot_check.c - every field of a snapshot's flat state that a run uses as an
- * index, a bound or a state number, before the state is believed. A file's checksum is right
- * whoever wrote it; nothing here relies on that. Values that only mean something else
- * than before (a count, a CVAL, a flag a guard reads) are let through.
+ * index, a bound or a state number, before the state is believed. A file's checksum
+ * is right whoever wrote it; nothing here relies on that. Values that only mean
+ * something else than before (a count, a CVAL, a flag a guard reads) are let through.
  */
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /*
  * snapshot_links.c - heaps and lists of a snapshot: every link leads to a node once,
- * all that is queued is linked, and what is counted beside them is their number. Loops over
- * them end because of that.
+ * all that is queued is linked, and what is counted beside them is their number. Loops
+ * over them end because of that.
  */
 #include <stdlib.h>
 
